@@ -1,0 +1,134 @@
+"""The `mmdl` command: the verb table and nothing heavy.
+
+`python -m mmdl VERB ...` and the console script `mmdl VERB ...` are the same. A verb's code is
+`mmdl/commands/<verb>.py`; it is imported once the config is known to be sound.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from mmdl.cli.verb import Verb
+from mmdl.errors import EXIT_USER_ERROR, UserError, UserErrors, nearest
+
+VERBS = {
+    "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
+    "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
+    "predict": Verb("answer questions about your own images with a run", config="predict"),
+    "check": Verb("find every error of an experiment without training it", config="check", whole=False),
+    "ls": Verb("list experiments, models, data sets, any config group, and runs"),
+    "data": Verb("generate, download or inspect data"),
+}
+
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+
+def dispatch(words: Sequence[str]) -> int:
+    """Runs one command line.
+
+    Args:
+        words: The words after the program.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: For every mistake of the user's.
+    """
+    from mmdl.cli import completion, help  # noqa: A004 - the module is named after its page
+
+    verb = words[0] if words else "help"
+    if completion.is_completion(words):
+        completion.complete(words, VERBS)
+        return 0
+    if verb in ("help", "-h", "--help"):
+        named = [word for word in words[1:] if word in VERBS]
+        print(help.verb_page(named[0], VERBS[named[0]]) if named else help.overview(VERBS))
+        return 0
+    if verb in ("--version", "-V"):
+        import mmdl
+
+        print(f"mmdl {mmdl.__version__}")
+        return 0
+    if verb not in VERBS:
+        raise _unknown(verb, words)
+    return _run(verb, words[1:])
+
+
+def _unknown(verb: str, words: Sequence[str]) -> UserError:
+    named = [word for word in words if word in VERBS]
+    if named and (verb.startswith("-") or "=" in verb):
+        others = " ".join(word for word in words if word != named[0])
+        return UserError(f"the verb comes first, before {verb}", fix=f"python -m mmdl {named[0]} {others}")
+    if "=" in verb:
+        return UserError(f"no verb before {verb}", valid=", ".join(VERBS), fix=f"python -m mmdl train {verb}")
+    near = nearest(verb, VERBS)
+    return UserError(f"unknown verb {verb!r}", valid=near, fix=f"python -m mmdl {near.split(',')[0]} --help")
+
+
+def _run(verb: str, words: Sequence[str]) -> int:
+    from mmdl.cli.arguments import export_trust, take_trust
+
+    row = VERBS[verb]
+    rest, trusted = take_trust(words)
+    export_trust(trusted)
+    if row.config is None:
+        import importlib
+
+        result = importlib.import_module(f"mmdl.commands.{verb}").main(rest)
+        return int(result or 0)
+    if "--help" in rest or "-h" in rest:
+        from mmdl.cli.help import verb_page
+
+        print(verb_page(verb, row))
+        return 0
+    from mmdl.cli.app import run
+
+    run(verb, row.config, rest, trusted=trusted, whole=row.whole)
+    return 0
+
+
+def _report(error: UserError) -> None:
+    if os.environ.get("MMDL_DEBUG") == "1":
+        traceback.print_exception(error)
+    many = isinstance(error, UserErrors) and len(error.errors) > 1
+    print(str(error) if many else f"error: {error}", file=sys.stderr)
+
+
+def main() -> int:
+    """Runs the command line of this process.
+
+    Returns:
+        0; 2 after a mistake of the user's; 130 after Ctrl-C; 141 where the reader of the output has gone.
+        A bug keeps its traceback and ends the process with 1.
+    """
+    try:
+        code = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        _report(error)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        from mmdl.cli.disk import disk_full
+
+        full = disk_full(error)
+        if full is None:
+            raise
+        _report(full)
+        return EXIT_USER_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

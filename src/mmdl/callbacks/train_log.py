@@ -1,0 +1,79 @@
+"""Writes training figures every few optimizer steps, without waiting for the device in between."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+
+class TrainLog(Callback):
+    """Mean losses, learning rate, gradient norm and throughput, to all loggers, every `trainer.log_every_n_steps`.
+
+    Lightning's own `self.log` costs 0.7 ms a step (measured); this sums on the device and reads once an interval.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._batches = 0
+        self._samples = 0
+        self._step = 0
+        self._since = 0.0
+        self._data_wait = 0.0
+        self._batch_end = 0.0
+        self.latest: dict[str, float] = {}
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._step = trainer.global_step
+        self._reset()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Validation and saving between epochs are not training time."""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._sums, self._batches, self._samples, self._data_wait = {}, 0, 0, 0.0
+        self._since = self._batch_end = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the time since the last batch as waiting for data."""
+        self._data_wait += time.perf_counter() - self._batch_end
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Sum; write when an interval of optimizer steps is over."""
+        for name, value in outputs.items():
+            detached = value.detach()
+            self._sums[name] = self._sums[name] + detached if name in self._sums else detached
+        self._batches += 1
+        self._samples += pl_module.count(batch)  # type: ignore[operator]
+        self._batch_end = time.perf_counter()
+        if trainer.global_step - self._step >= trainer.log_every_n_steps:
+            self._step = trainer.global_step
+            self._write(trainer, pl_module)
+            self._reset()
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        figures = {f"train/{name}": float(value) / self._batches for name, value in self._sums.items()}
+        elapsed = max(1e-9, time.perf_counter() - self._since)
+        rates = sorted({float(group["lr"]) for group in trainer.optimizers[0].param_groups}, reverse=True)
+        figures["train/learning_rate"] = rates[0]
+        if len(rates) > 1:
+            figures["train/learning_rate_min"] = rates[-1]
+        grad_norm = getattr(pl_module, "grad_norm", None)
+        if grad_norm is not None:
+            figures["train/grad_norm"] = float(grad_norm)
+        figures["train/samples_per_s"] = self._samples * trainer.world_size / elapsed
+        figures["train/data_wait_share"] = self._data_wait / elapsed
+        figures["epoch"] = trainer.current_epoch
+        figures["trainer/global_step"] = trainer.global_step
+        self.latest = figures
+        for logger in trainer.loggers:
+            logger.log_metrics(figures, step=trainer.global_step)

@@ -1,0 +1,155 @@
+"""What `mmdl check` and the start of every `train` verify and measure, beyond the configuration itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmdl.batch import contract_errors
+from mmdl.data.base import DataModule
+from mmdl.errors import UserError
+from mmdl.tasks.base import Task
+
+SAMPLES_FOR_COST = 64
+"""Samples of the first batch on which FLOPs and activations are measured."""
+
+
+class Cost(NamedTuple):
+    """What a training step takes.
+
+    Attributes:
+        parameters: Elements of all parameters.
+        trainable: Those that learn.
+        flops_per_sample: Forward floating-point operations of one sample (a multiply-add counts 2); matrix products,
+            convolutions and attention are counted, recurrent and element-wise operations are not.
+        state_bytes: Weights, gradients and optimizer state.
+        activation_bytes: What the backward pass keeps of one training batch.
+    """
+
+    parameters: int
+    trainable: int
+    flops_per_sample: float
+    state_bytes: int
+    activation_bytes: int
+
+
+def split_errors(data: DataModule) -> list[UserError]:
+    """Splits that share what they must not share."""
+    errors = []
+    marked = bool(data.marks().get("trained_on_val"))
+    for (first, ours), (second, theirs) in combinations(data.splits().items(), 2):
+        shared = ours & theirs
+        if shared and not (marked and {first, second} == {"train", "val"}):
+            examples = ", ".join(sorted(shared)[:3])
+            errors.append(
+                UserError(
+                    f"the splits {first!r} and {second!r} share {len(shared)} of {len(ours)} and {len(theirs)} images "
+                    f"({examples}{', ...' if len(shared) > 3 else ''})",
+                    valid="splits without a common image: a score on seen images says nothing",
+                    fix=f"take them out of data.{first} or data.{second}",
+                )
+            )
+    return errors
+
+
+def batch_errors(data: DataModule, model: nn.Module, batch: dict[str, Tensor]) -> list[UserError]:
+    """What of the data's batches the model can't take."""
+    consumes = getattr(model, "consumes", None)
+    if consumes is not None and consumes is not data.produces:
+        return [
+            UserError(
+                f"the data produces {data.produces.__name__} and the model consumes {consumes.__name__}",
+                valid=f"data that produces {consumes.__name__}",
+                fix="python -m mmdl ls data",
+            )
+        ]
+    errors = [
+        UserError(f"first batch, {problem}", valid=f"mmdl.batch.{data.produces.__name__}")
+        for problem in contract_errors(batch, data.produces)
+    ]
+    wanted = getattr(getattr(model, "image_tower", None), "image_size", None)
+    if wanted is not None and "images" in batch and batch["images"].shape[-1] != wanted:
+        errors.append(
+            UserError(
+                f"the image tower takes {wanted} x {wanted} pixels, and data.image_size={batch['images'].shape[-1]}",
+                fix=f"data.image_size={wanted}",
+            )
+        )
+    return errors
+
+
+def first_batch(data: DataModule, split: str = "train") -> dict[str, Tensor]:
+    """The first training batch, in file order."""
+    rows = np.arange(min(data.batch_size, int(data.offsets(split)[-1])), dtype=np.int64)
+    batch: dict[str, Tensor] = data.dataset(split)[rows]
+    return batch
+
+
+def measure(task: Task, data: DataModule) -> Cost:
+    """Parameters, forward FLOPs and an estimate of memory, from a forward pass over a few samples on the CPU."""
+    batch = data.dataset("train")[np.arange(min(SAMPLES_FOR_COST, int(data.offsets("train")[-1])), dtype=np.int64)]
+    count = task.count(batch)
+    kept: dict[tuple[int, tuple[int, ...]], int] = {}
+    own = {t.untyped_storage().data_ptr() for t in task.model.state_dict().values()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[(storage.data_ptr(), tuple(tensor.shape))] = storage.nbytes()
+        return tensor
+
+    training = task.model.training
+    task.model.eval()
+    with torch.random.fork_rng(devices=[]):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            task.losses(batch)
+        task.model.train()
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = task.losses(batch)["loss"]
+    task.model.train(training)
+    del loss
+    parameters = list(task.model.parameters())
+    trainable = sum(p.numel() for p in parameters if p.requires_grad)
+    weights = sum(t.nbytes for t in task.model.state_dict().values())
+    # gradient and two moments of AdamW, in the parameters' precision
+    state = weights + sum(3 * p.nbytes for p in parameters if p.requires_grad)
+    activations = int(sum(kept.values()) / count * data.batch_size)
+    return Cost(
+        sum(p.numel() for p in parameters), trainable, counter.get_total_flops() / count, state, activations
+    )
+
+
+def human(number: float, unit: str = "") -> str:
+    """A number with three digits and a decimal prefix.
+
+    >>> human(1234567), human(2.5e9, "B"), human(12)
+    ('1.23 M', '2.5 GB', '12')
+    """
+    for prefix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size:
+            return f"{number / size:.3g} {prefix}{unit}"
+    return f"{number:.3g}" + (f" {unit}" if unit else "")
+
+
+def report(data: DataModule, cost: Cost, batch: Mapping[str, Any], precision: str) -> list[str]:
+    """The lines that `check` prints."""
+    shapes = ", ".join(f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in batch.items())
+    total = cost.state_bytes + cost.activation_bytes
+    lines = [
+        "splits       "
+        + ", ".join(f"{split} {len(ids):,} images" for split, ids in data.splits().items()),
+        f"parameters   {human(cost.parameters)}, {human(cost.trainable)} of them learn",
+        f"forward      {human(cost.flops_per_sample, 'FLOP')} a sample (matrix products, convolutions, attention)",
+        f"memory       about {human(total, 'B')}: {human(cost.state_bytes, 'B')} weights, gradients and moments, "
+        f"{human(cost.activation_bytes, 'B')} activations at most, precision {precision}",
+        f"first batch  {shapes}",
+    ]
+    if data.skipped:
+        lines.append("left out     " + ", ".join(f"{n:,} {reason}" for reason, n in sorted(data.skipped.items())))
+    return lines

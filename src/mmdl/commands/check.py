@@ -1,0 +1,94 @@
+"""Checks an experiment without training it, and lists all errors at once.
+
+usage: python -m mmdl check +experiment=NAME [KEY=VALUE ...]
+
+It composes the configuration, binds every `_target_` to its signature, reads the data, verifies the batch contract
+and that no image is in two splits, and prints parameters, forward FLOPs, an estimate of memory and the shapes of the
+first batch. `train` does the same before it begins.
+
+examples:
+  python -m mmdl check +experiment=vqa
+  python -m mmdl check +experiment=vqa model/fusion=hadamard data.batch_size=256
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from mmdl.assembly import build_data, build_evaluators, build_task, quiet_console, static_errors
+from mmdl.errors import UserError, UserErrors
+
+if TYPE_CHECKING:
+    from mmdl.data.base import DataModule
+    from mmdl.tasks.base import Task
+
+PARTS = ("data", "model", "task")
+
+
+def require_parts(cfg: DictConfig) -> list[UserError]:
+    """One error for each part that an experiment must have and this one has not."""
+    return [
+        UserError(
+            f"no {part} is chosen",
+            valid="an experiment, which chooses all parts",
+            fix=f"+experiment=vqa, or {part}=NAME (python -m mmdl ls {part})",
+        )
+        for part in PARTS
+        if cfg.get(part) is None
+    ]
+
+
+def check_config(cfg: DictConfig) -> None:
+    """Raise all errors that the configuration shows by itself.
+
+    Raises:
+        UserErrors: all of them.
+    """
+    errors = require_parts(cfg) + static_errors(cfg)
+    if errors:
+        raise UserErrors(errors)
+
+
+def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
+    """Build the task, verify it against the data, and measure it.
+
+    Returns:
+        The task and the lines of the report.
+
+    Raises:
+        UserErrors: everything that is wrong.
+    """
+    from mmdl import checking
+    from mmdl.runs.hardware import resolve_precision
+
+    errors = checking.split_errors(data)
+    try:
+        precision = resolve_precision(cfg.trainer.precision, str(cfg.trainer.accelerator))
+    except UserError as error:
+        errors.append(error)
+        precision = "?"
+    try:
+        task = build_task(cfg)
+    except UserError as error:
+        raise UserErrors([*errors, *(error.errors if isinstance(error, UserErrors) else [error])]) from error
+    batch = checking.first_batch(data)
+    errors += checking.batch_errors(data, task.model, batch)
+    if errors:
+        raise UserErrors(errors)
+    return task, checking.report(data, checking.measure(task, data), batch, precision)
+
+
+def main(cfg: DictConfig) -> None:
+    """Run the verb."""
+    quiet_console()
+    check_config(cfg)
+    import lightning.pytorch as pl
+
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    data = build_data(cfg)
+    _, lines = check_objects(cfg, data)
+    build_evaluators(cfg)
+    print("\n".join(lines))
+    print("ok")

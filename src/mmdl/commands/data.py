@@ -1,0 +1,91 @@
+"""Makes and fetches data.
+
+usage: python -m mmdl data generate shapes [--root FOLDER] [--train N] [--val N] [--test N] ...
+       python -m mmdl data prepare vqa_v2 [--root FOLDER] [--keep-zips]
+       python -m mmdl data where
+
+`generate shapes` makes the embedded data set in any size, in the official COCO captions and VQA v2 formats.
+`prepare vqa_v2` downloads the official files (resumable, verified), or takes those that already lie in the folder.
+`where` prints the folder for data and caches: $MMDL_DATA, else the platform's cache folder.
+
+examples:
+  python -m mmdl data generate shapes --root shapes-small --train 100 --val 20 --test 20
+  python -m mmdl data prepare vqa_v2 --root /data/vqa_v2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import NoReturn
+
+from mmdl.errors import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors as `UserError`."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"data: {message}", valid=" ".join(self.format_usage().split()[1:]), fix="mmdl data --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="mmdl data", add_help=False)
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=_Parser)
+    generate = verbs.add_parser("generate", help="make an embedded data set")
+    generate.add_argument("name", choices=["shapes"])
+    generate.add_argument("--root", type=Path, default=None)
+    for name, default in (
+        ("train", 10_000),
+        ("val", 1_000),
+        ("test", 1_000),
+        ("image-size", 64),
+        ("min-objects", 2),
+        ("max-objects", 5),
+        ("questions-per-image", 9),
+        ("seed", 0),
+    ):
+        generate.add_argument(f"--{name}", type=int, default=default)
+    prepare = verbs.add_parser("prepare", help="fetch an official data set")
+    prepare.add_argument("name", choices=["vqa_v2"])
+    prepare.add_argument("--root", type=Path, default=None)
+    prepare.add_argument("--splits", nargs="+", choices=["train", "val", "test"], default=["train", "val"])
+    prepare.add_argument("--keep-zips", action="store_true")
+    prepare.add_argument("--images-url", default=None, help="mirror of the COCO image archives")
+    prepare.add_argument("--annotations-url", default=None, help="mirror of the VQA v2 archives")
+    verbs.add_parser("where", help="print the folder for data and caches")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb."""
+    arguments = _parser().parse_args(argv)
+    from mmdl.data.paths import data_home, data_root
+
+    if arguments.verb == "where":
+        print(data_home())
+    elif arguments.verb == "generate":
+        from mmdl.data.shapes.generate import generate_shapes
+
+        sizes = {
+            name: getattr(arguments, name)
+            for name in ("train", "val", "test", "image_size", "min_objects", "max_objects", "questions_per_image", "seed")
+        }
+        default = f"{arguments.train}-{arguments.val}-{arguments.test}-{arguments.image_size}px-seed{arguments.seed}"
+        root = data_root(arguments.root, "shapes", default)
+        facts = generate_shapes(root, **sizes)
+        print(f"{root}: {json.dumps(facts['counts'])}")
+        print(f"train on it: python -m mmdl train +experiment=vqa data.root={root}")
+    else:
+        _prepare_vqa_v2(arguments)
+    return 0
+
+
+def _prepare_vqa_v2(arguments: argparse.Namespace) -> None:
+    from mmdl.data.paths import data_root
+    from mmdl.data.sources.vqa_v2 import prepare
+
+    root = data_root(arguments.root, "vqa_v2")
+    prepare(root, splits=tuple(arguments.splits), keep_zips=arguments.keep_zips)
+    print(f"ready: python -m mmdl train +experiment=vqa_v2 data.root={root}")

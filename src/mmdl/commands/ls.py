@@ -1,0 +1,99 @@
+"""Lists runs, or what can be chosen in a configuration.
+
+usage: python -m mmdl ls [runs|GROUP] [--root FOLDER] [--json]
+
+examples:
+  python -m mmdl ls                      all runs, the newest last
+  python -m mmdl ls experiment           experiments, one line each
+  python -m mmdl ls model/fusion         any group of the configuration
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from mmdl.cli.catalog import catalog, groups
+from mmdl.cli.help import table
+from mmdl.errors import UserError, nearest
+
+
+def main(argv: list[str]) -> int:
+    """Run the verb."""
+    parser = argparse.ArgumentParser(prog="mmdl ls", add_help=False)
+    parser.add_argument("what", nargs="?", default="runs")
+    parser.add_argument("--root", type=Path, default=Path("runs"))
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args(argv)
+    if arguments.what == "runs":
+        _print_runs(arguments.root, arguments.json)
+        return 0
+    known = groups()
+    if arguments.what not in known:
+        raise UserError(
+            f"there is nothing to list under {arguments.what!r}",
+            valid=nearest(arguments.what, ["runs", *known]),
+            fix="python -m mmdl ls",
+        )
+    found = catalog(arguments.what)
+    print(json.dumps(found, indent=2) if arguments.json else table(found))
+    return 0
+
+
+def run_rows(root: Path) -> list[dict[str, Any]]:
+    """State and main figure of every run in a folder, the newest last."""
+    from mmdl.runs.folder import RunFolder, run_ids
+
+    rows = []
+    for run_id in run_ids(root):
+        run = RunFolder(root, run_id)
+        status, summary = run.read_status(), run.read_summary()
+        monitor = str(status.get("monitor", "")).replace("val/", "test/", 1)
+        state = status.get("status", "unknown")
+        if state == "running" and not _alive(int(status.get("pid", 0))):
+            state = "killed"
+        rows.append(
+            {
+                "run": run_id,
+                "state": state,
+                "metric": monitor,
+                "value": summary.get(monitor, {}).get("value"),
+                "n": summary.get(monitor, {}).get("n"),
+                "wall_s": summary.get("time/wall_s", {}).get("value"),
+                "time": status.get("time"),
+            }
+        )
+    return rows
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process of this machine exists; a run of another machine counts as alive by its status alone."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _print_runs(root: Path, as_json: bool) -> None:
+    rows = run_rows(root)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        print(f"no runs in {root}; begin one with: python -m mmdl train +experiment=vqa")
+        return
+    width = max(len(row["run"]) for row in rows)
+    for row in rows:
+        value = "" if row["value"] is None else f"{row['metric']} {row['value']:.4f} (n = {row['n']:,})"
+        wall = "" if row["wall_s"] is None else f"{row['wall_s']:.0f} s"
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["time"])) if row["time"] else ""
+        print(f"{row['run']:{width}}  {row['state']:9}  {when:16}  {wall:>8}  {value}".rstrip())

@@ -1,0 +1,204 @@
+"""Trains a model, tests it against honest baselines, and leaves a run folder.
+
+usage: python -m mmdl train +experiment=NAME [KEY=VALUE ...]
+       python -m mmdl train resume=RUN|latest
+
+common overrides:
+  quick=true                    seconds instead of minutes: a smoke run of the same code
+  seed=1 run.id=NAME            seed and name of the run
+  trainer.max_epochs=5          any argument of Lightning's Trainer
+  optimizer=sgd schedule=linear task.freeze=[image_tower*]
+  callbacks=[default,ema]       add the moving average of the weights, early_stopping, ...
+  logger=csv                    wandb, csv, tensorboard, none, or several: logger=[wandb,csv]
+  debug=one_step                one_step, overfit, profiler, anomaly
+
+examples:
+  python -m mmdl train +experiment=vqa
+  python -m mmdl train +experiment=vqa seed=0,1,2 -m
+  python -m mmdl train resume=latest
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from mmdl.assembly import (
+    build_data,
+    build_evaluators,
+    build_trainer,
+    device_of,
+    quiet_console,
+)
+from mmdl.commands.check import check_config, check_objects
+from mmdl.instantiate import instantiate
+from mmdl.runs.folder import RunFolder, rank
+from mmdl.runs.opening import open_run
+
+if TYPE_CHECKING:
+    import lightning.pytorch as pl
+
+    from mmdl.callbacks.checkpoints import Checkpoints
+    from mmdl.data.base import DataModule
+    from mmdl.tasks.base import Task
+
+log = logging.getLogger("mmdl")
+
+
+def main(cfg: DictConfig) -> float | None:
+    """Run the verb; returns the monitored figure on the test split, for sweeps."""
+    quiet_console()
+    began = time.monotonic()
+    cfg, run, resuming = open_run(cfg)
+    check_config(cfg)
+    import lightning.pytorch as pl
+
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    data = build_data(cfg)
+    task, lines = check_objects(cfg, data)
+    evaluators = build_evaluators(cfg)
+    if rank() == 0:
+        log.info("%s", "\n".join(lines))
+    task.evaluators, task.quick = evaluators, bool(cfg.quick)
+    _begin(cfg, run, data, resuming)
+    try:
+        trainer, saver, loggers = _trainer(cfg, run, data)
+        _cache_features(cfg, task, data)
+        fit_began = time.monotonic()
+        _fit(trainer, task, data, run, resuming)
+        fit_seconds = time.monotonic() - fit_began
+        figures = _test(trainer, task, data, run, saver)
+    except BaseException as error:
+        if rank() == 0:
+            run.write_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+        raise
+    if trainer.is_global_zero:
+        figures["time/fit_s"] = _figure(fit_seconds)
+        figures["time/wall_s"] = _figure(time.monotonic() - began)
+        _finish(cfg, run, task, data, loggers, figures)
+    monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
+    return float(monitored["value"]) if monitored else None
+
+
+def _figure(value: float, n: int | None = None, ci95: tuple[float, float] | None = None) -> dict[str, Any]:
+    return {"value": value, "n": n, "ci95": list(ci95) if ci95 else None}
+
+
+def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) -> None:
+    """Make the run folder and write what is known before training."""
+    from mmdl.runs.files import write_json
+    from mmdl.runs.manifest import manifest
+
+    if rank() != 0:
+        return
+    if not resuming:
+        run.create()
+    run.clean()
+    run.checkpoints.mkdir(parents=True, exist_ok=True)
+    run.predictions.mkdir(exist_ok=True)
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    run.write_config({str(key): value for key, value in plain.items()})
+    marks = data.marks()
+    if marks.get("trained_on_val"):
+        log.warning("this run trains on validation data (data.train_on_val=true) and is marked so in manifest.json")
+    write_json(run.manifest_file, manifest(data.fingerprints(), marks))
+    data.write_reports(run.path)
+    run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name)
+    log.info("run          %s", run.path)
+
+
+def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trainer, Checkpoints, list[Any]]:
+    from mmdl.callbacks.checkpoints import Checkpoints
+    from mmdl.callbacks.random_state import RandomState
+    from mmdl.callbacks.train_log import TrainLog
+    from mmdl.runs.jsonl_logger import JsonlLogger
+    from mmdl.runs.redact import redact
+
+    callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
+    callbacks += [RandomState(), TrainLog()]
+    saver = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
+    if saver is None:
+        saver = Checkpoints(str(run.checkpoints))
+        callbacks.append(saver)
+    loggers = [JsonlLogger(run.metrics_file)]
+    loggers += [instantiate(node) for node in cfg.logger.values() if node is not None] if rank() == 0 else []
+    trainer = build_trainer(cfg, callbacks, loggers)
+    plain = redact(OmegaConf.to_container(cfg, resolve=True))
+    saver.facts = {"config": plain, "vocabularies": data.vocabularies(), "fingerprints": data.fingerprints()}
+    for logger in loggers:
+        logger.log_hyperparams(plain)
+    return trainer, saver, loggers
+
+
+def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:
+    """Run frozen towers once, where the data has somewhere to keep their outputs."""
+    from mmdl.data.vqa import VQADataModule
+    from mmdl.feature_caching import cache_frozen_towers
+
+    if isinstance(data, VQADataModule) and data.cache_features:
+        cached = cache_frozen_towers(task, data, device_of(cfg))
+        if cached and rank() == 0:
+            log.info("cached       features of the frozen %s", " and ".join(cached))
+
+
+def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resuming: bool) -> None:
+    from mmdl.runs.checkpoint_io import newest_valid, step_of
+    from mmdl.runs.jsonl_logger import rewind_metrics
+
+    checkpoint = newest_valid(run.checkpoints) if resuming else None
+    if resuming and rank() == 0:
+        rewind_metrics(run.metrics_file, step_of(checkpoint) if checkpoint else -1)
+        log.info("resuming     %s", f"at step {step_of(checkpoint)}" if checkpoint else "from the start: no checkpoint")
+    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+def _test(
+    trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, saver: Checkpoints
+) -> dict[str, dict[str, Any]]:
+    """Write the weights, load the best ones, and run the test split."""
+    from mmdl.callbacks.checkpoints import write_weights
+    from mmdl.evaluators.base import qualified
+    from mmdl.runs.checkpoint_io import newest_valid, read_checkpoint
+
+    last = newest_valid(run.checkpoints)
+    assert last is not None, "training ended without a checkpoint"
+    final = read_checkpoint(last)
+    best_path = run.checkpoints / saver.best_name if saver.best_name else last
+    best = read_checkpoint(best_path) if best_path != last else final
+    if trainer.is_global_zero:
+        write_weights(final["state_dict"], run.checkpoints / "final.safetensors")
+        write_weights(best["state_dict"], run.checkpoints / "best.safetensors")
+    task.load_state_dict(best["state_dict"])
+    split = "test" if data.has_split("test") else "val"
+    if split == "test":
+        trainer.test(task, datamodule=data, verbose=False)
+    else:
+        trainer.validate(task, datamodule=data, verbose=False)
+    figures = {
+        qualified(result, split): _figure(result.value, result.n, result.ci95) for result in task.results[split]
+    }
+    if saver.best_name and saver.monitor:
+        figures[f"best/{saver.monitor}"] = _figure(saver.best_score)
+    figures["best/step"] = _figure(float(best["global_step"]))
+    figures["steps"] = _figure(float(final["global_step"]))
+    return figures
+
+
+def _finish(
+    cfg: DictConfig, run: RunFolder, task: Task, data: DataModule, loggers: list[Any], figures: dict[str, Any]
+) -> None:
+    """Write summary and predictions, end the loggers, print the card."""
+    from mmdl.runs.card import card
+    from mmdl.runs.wandb_logger import finish_wandb
+
+    split = "test" if data.has_split("test") else "val"
+    table = data.write_predictions(run.predictions, split, task.outputs, split)
+    figures |= {"parameters": _figure(float(sum(p.numel() for p in task.model.parameters())))}
+    run.write_summary(figures)
+    run.write_status("finished")
+    finish_wandb(loggers, figures, table)
+    print(card(run, figures, split, str(cfg.monitor.name), data.notes(split)))

@@ -1,0 +1,115 @@
+"""The order of samples as a function of (seed, epoch), cut into batches and shared out over ranks.
+
+Nothing here keeps state while it runs: a run that stops after `n` batches continues exactly by starting the same
+order at batch `n`, on any number of ranks or loader workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+IntArray = npt.NDArray[np.int64]
+
+
+def grouped_order(offsets: IntArray, seed: int, epoch: int, group: bool = True) -> IntArray:
+    """A shuffled order of all rows in which the rows of a group stay together.
+
+    Args:
+        offsets: `(G + 1,)` int64; group `g` holds the rows `offsets[g]` to `offsets[g + 1] - 1`.
+        seed: Seed of the run.
+        epoch: Which epoch's order.
+        group: False shuffles row by row instead.
+
+    Returns:
+        `(N,)` int64 permutation of the rows.
+
+    >>> grouped_order(np.array([0, 2, 3, 6]), seed=0, epoch=0).tolist()
+    [3, 4, 5, 0, 1, 2]
+    """
+    rng = np.random.Generator(np.random.PCG64([seed, epoch]))
+    if not group:
+        return rng.permutation(int(offsets[-1])).astype(np.int64)
+    permutation = rng.permutation(len(offsets) - 1)
+    counts = np.diff(offsets)[permutation]
+    ends = np.cumsum(counts)
+    shifts = offsets[:-1][permutation] - (ends - counts)
+    return np.repeat(shifts, counts) + np.arange(int(offsets[-1]), dtype=np.int64)
+
+
+class GroupedBatchSampler(Sampler[IntArray]):
+    """Yields one rank's share of each global batch, as an array of rows.
+
+    A global batch is the next `batch_size * world_size` rows of the order, split evenly into neighbouring parts, so
+    that a group lies on as few ranks as possible and every number of ranks sees the same global order. The last batch
+    may be smaller. In training a last batch with fewer rows than ranks is left out; in evaluation nothing is left out
+    or repeated, so ranks may differ by one batch.
+
+    Args:
+        offsets: `(G + 1,)` int64 row offsets of the groups.
+        batch_size: Rows in a batch of one rank.
+        seed: Seed of the order.
+        shuffle: False walks the rows in their order (evaluation).
+        group: Keep the rows of a group together.
+        rank: This process's rank.
+        world_size: Number of ranks.
+        start: (epoch, batch) at which to begin: the position of an interrupted run.
+        limit: Use only the first `limit` batches of the unshuffled order, in every epoch (0: all).
+    """
+
+    def __init__(
+        self,
+        offsets: IntArray,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        group: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+        start: tuple[int, int] = (0, 0),
+        limit: int = 0,
+    ) -> None:
+        self.offsets = np.asarray(offsets, dtype=np.int64)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle and not limit
+        self.group = group
+        self.rank = rank
+        self.world_size = world_size
+        self.start = start
+        self.limit = limit
+        self.epoch = start[0]
+
+    @property
+    def num_rows(self) -> int:
+        """Number of rows in the split."""
+        return int(self.offsets[-1])
+
+    def __len__(self) -> int:
+        """Number of global batches an epoch, whatever the position."""
+        full, rest = divmod(self.num_rows, self.batch_size * self.world_size)
+        batches = full + (1 if rest >= (self.world_size if self.shuffle else 1) else 0)
+        return min(batches, self.limit) if self.limit else batches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls this before each."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[IntArray]:
+        epoch = self.epoch
+        first = self.start[1] if epoch == self.start[0] else 0
+        order = (
+            grouped_order(self.offsets, self.seed, epoch, self.group)
+            if self.shuffle
+            else np.arange(self.num_rows, dtype=np.int64)
+        )
+        step = self.batch_size * self.world_size
+        for batch in range(first, len(self)):
+            rows = order[batch * step : (batch + 1) * step]
+            share = np.array_split(rows, self.world_size)[self.rank]
+            if len(share):
+                yield share

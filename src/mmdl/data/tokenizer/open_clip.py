@@ -1,0 +1,90 @@
+"""The tokenizer of any open_clip model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import open_clip
+import torch
+from torch import Tensor
+
+from mmdl.errors import UserError, nearest
+
+PROBE = "What's on the RED cube, 3 of 10?  café 漢字 ..."
+"""Text whose ids stand for the vocabulary in the fingerprint: case, digits, punctuation, accents, other scripts."""
+
+
+class OpenCLIPTokenizer:
+    """`open_clip.get_tokenizer(name)`, with a mask.
+
+    Args:
+        name: Model name, as in `open_clip.list_models()`; `hf-hub:org/repository` or `local-dir:/folder`.
+        max_length: Tokens a text is padded or cut to; None for the model's context length. The tower
+            `question_tower=open_clip` says which models allow fewer.
+
+    Raises:
+        UserError: Unknown name, or a vocabulary that has to come from a hub that can't be reached.
+    """
+
+    def __init__(self, name: str, max_length: int | None = None) -> None:
+        if ":" not in name and name.replace("/", "-") not in open_clip.list_models():
+            raise UserError(f"unknown open_clip model '{name}'", valid=nearest(name, open_clip.list_models()))
+        try:
+            self._tokenizer: Any = open_clip.get_tokenizer(name, context_length=max_length)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"can't load the tokenizer of open_clip's '{name}': {str(error).splitlines()[0]}",
+                valid="a model with CLIP's own vocabulary, which ships with open_clip (ViT-B-32, RN50, ...), "
+                "local-dir:/folder, or run once with network (the files stay in $HF_HOME)",
+            ) from error
+        self.name = name
+        self.max_length = int(self._tokenizer.context_length)
+        inner = getattr(self._tokenizer, "tokenizer", None)
+        self._pad = 0 if inner is None else int(inner.pad_token_id)
+        self.vocab_size = int(self._tokenizer.vocab_size) if inner is None else len(inner)
+
+    def fit(self, texts: Iterable[str]) -> None:
+        """Nothing: the vocabulary is the model's."""
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Tokenize.
+
+        Args:
+            texts: `N` texts.
+
+        Returns:
+            Ids `(N, max_length)` int64 as open_clip gives them, and the mask `(N, max_length)` bool, False in the
+            padding behind the last token.
+        """
+        if not texts:
+            empty = torch.zeros(0, self.max_length, dtype=torch.long)
+            return empty, empty.bool()
+        ids: Tensor = self._tokenizer(list(texts))
+        # An id that equals the padding's inside a text (CLIP's "!" is 0) is real: padding is the tail only.
+        is_real = (ids != self._pad).flip(1).cumsum(dim=1).flip(1) > 0
+        return ids, is_real
+
+    def state_dict(self) -> dict[str, Any]:
+        """Name, length and fingerprint, as plain values."""
+        return {"name": self.name, "max_length": self.max_length, "fingerprint": self.fingerprint()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Check that this is the tokenizer that `state` was saved from.
+
+        Raises:
+            UserError: It is another.
+        """
+        if state["fingerprint"] != self.fingerprint():
+            given = f"tokenizer {self.name} (max_length {self.max_length})"
+            raise UserError(
+                f"{given} is not the one of the checkpoint", valid=f"{state['name']} ({state['max_length']})"
+            )
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the length, the size of the vocabulary, and the ids of a probe text."""
+        probe = self([PROBE])[0].tolist()
+        state = json.dumps(["open_clip", self.max_length, self.vocab_size, probe])
+        return hashlib.sha256(state.encode()).hexdigest()

@@ -1,0 +1,104 @@
+"""Runs frozen towers once: their outputs go to the disk cache, and training never runs them again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmdl.data.cache import FeatureCache, cache_key
+from mmdl.data.vqa import VQADataModule, VQADataset
+from mmdl.tasks.base import Task
+
+Batches = Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], dict[str, Tensor]]]
+
+
+def is_frozen(module: nn.Module) -> bool:
+    """Whether a module has parameters and none of them learns."""
+    parameters = list(module.parameters())
+    return bool(parameters) and not any(p.requires_grad for p in parameters)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of all weights, and the module's printed structure."""
+    digest = hashlib.sha256(repr(module).encode())
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def cache_frozen_towers(task: Task, data: VQADataModule, device: torch.device, batch_size: int = 64) -> list[str]:
+    """Give the data sets the features of frozen towers in place of pixels or tokens.
+
+    Args:
+        task: Its model has `image_tower`, `question_tower` and `fusion`.
+        data: Set up; its data sets are changed.
+        device: Where the towers run.
+        batch_size: Images or questions at a time.
+
+    Returns:
+        Names of the towers that are cached.
+    """
+    model: Any = task.model
+    cached = []
+    if is_frozen(model.image_tower):
+        tower, hashed = model.image_tower.to(device).eval(), weights_hash(model.image_tower)
+        for split, dataset in data.datasets.items():
+            dataset.image_features = FeatureCache(
+                "image_features",
+                cache_key({"weights": hashed, "pixels": dataset.pixels.key, "grid": model.fusion.uses_grid}),
+                len(dataset.pixels),
+                lambda dataset=dataset: _image_batches(tower, dataset, model.fusion.uses_grid, device, batch_size),
+                data.feature_dtype,
+                f"image tower, {split}",
+            )
+        cached.append("image_tower")
+    if is_frozen(model.question_tower):
+        text_tower, hashed = model.question_tower.to(device).eval(), weights_hash(model.question_tower)
+        for split, dataset in data.datasets.items():
+            ids = hashlib.sha256(dataset.ids.numpy().tobytes() + dataset.mask.numpy().tobytes()).hexdigest()
+            dataset.question_features = FeatureCache(
+                "question_features",
+                cache_key({"weights": hashed, "ids": ids, "tokens": model.fusion.uses_tokens}),
+                len(dataset.ids),
+                lambda dataset=dataset: _question_batches(
+                    text_tower, dataset, model.fusion.uses_tokens, device, batch_size
+                ),
+                data.feature_dtype,
+                f"question tower, {split}",
+            )
+        cached.append("question_tower")
+    return cached
+
+
+@torch.no_grad()
+def _image_batches(
+    tower: nn.Module, dataset: VQADataset, uses_grid: bool, device: torch.device, batch_size: int
+) -> Batches:
+    for rows in _chunks(len(dataset.pixels), batch_size):
+        features = tower(dataset.pixels[rows].to(device))
+        kept = {"pooled": features.pooled.cpu()}
+        # A fusion that reads only the pooled vector still gets a grid, of one cell, so that shapes stay uniform.
+        kept["grid"] = features.grid.cpu() if uses_grid else features.grid[:, :, :1, :1].cpu()
+        yield rows, kept
+
+
+@torch.no_grad()
+def _question_batches(
+    tower: nn.Module, dataset: VQADataset, uses_tokens: bool, device: torch.device, batch_size: int
+) -> Batches:
+    for rows in _chunks(len(dataset.ids), batch_size):
+        features = tower(dataset.ids[rows].to(device), dataset.mask[rows].to(device))
+        kept = {"pooled": features.pooled.cpu()}
+        kept["tokens"] = features.tokens.cpu() if uses_tokens else features.tokens[:, :1, :1].cpu()
+        yield rows, kept
+
+
+def _chunks(count: int, size: int) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+    for start in range(0, count, size):
+        yield np.arange(start, min(count, start + size), dtype=np.int64)

@@ -1,0 +1,95 @@
+"""A small convolutional image tower that trains from scratch on a CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mmdl.models.features import ImageFeatures, LayerGroup
+from mmdl.models.layers.coordinates import append_coordinates
+
+Norm = Literal["none", "group", "batch"]
+GROUP_SIZE = 16
+"""Channels in a group of the group norm (Wu & He 2018, arXiv:1803.08494, find 16 as good as any)."""
+
+
+class SmallCNN(nn.Module):
+    """Stages of 3x3 convolutions, each of which halves the resolution; 64 px -> an 8x8 grid with three stages.
+
+    The features of an image don't depend on the other images of the batch, so encoding an image once for all its
+    questions equals encoding it for each. `norm="batch"` gives that up while training.
+
+    Args:
+        channels: Output channels of each stage.
+        depth: Convolutions in a stage; the first has stride 2.
+        norm: `none` (fastest), `group`, or `batch` (makes an image's features depend on its batch while training).
+        coordinates: Append x and y in [-1, 1] to the pixels (CoordConv), which helps spatial questions.
+        image_size: Side in pixels that images must have; None for any.
+        mean: Mean of each RGB channel in [0, 1], subtracted first.
+        std: Standard deviation of each RGB channel in [0, 1].
+
+    Attributes:
+        grid_channels: `channels[-1]`.
+        pooled_dim: `2 * channels[-1]`: the mean and the maximum over the grid.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int] = (32, 64, 96),
+        depth: int = 1,
+        norm: Norm = "none",
+        coordinates: bool = True,
+        image_size: int | None = None,
+        mean: Sequence[float] = (0.5, 0.5, 0.5),
+        std: Sequence[float] = (0.25, 0.25, 0.25),
+    ) -> None:
+        super().__init__()
+        self.grid_channels = channels[-1]
+        self.pooled_dim = 2 * channels[-1]
+        self.image_size = image_size
+        self.coordinates = coordinates
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        widths = [3 + 2 * coordinates, *channels]
+        self.stages = nn.ModuleList(
+            _stage(before, after, depth, norm) for before, after in zip(widths, widths[1:], strict=False)
+        )
+
+    def forward(self, images: Tensor) -> ImageFeatures:
+        """Encode images.
+
+        Args:
+            images: `(I, 3, H, W)` uint8 RGB.
+
+        Returns:
+            Grid `(I, channels[-1], H / 2^stages, W / 2^stages)` and pooled `(I, 2 * channels[-1])`.
+        """
+        x = (images / 255 - self.mean) / self.std
+        if self.coordinates:
+            x = append_coordinates(x)  # (I, 5, H, W)
+        for stage in self.stages:
+            x = stage(x)
+        return ImageFeatures(grid=x, pooled=torch.cat([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))], dim=1))
+
+    def layer_groups(self) -> list[LayerGroup]:
+        """One group a stage, from the pixels up."""
+        return [LayerGroup(f"stages.{i}", [stage]) for i, stage in enumerate(self.stages)]
+
+
+def _stage(before: int, after: int, depth: int, norm: Norm) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for i in range(depth):
+        convolution = nn.Conv2d(before if i == 0 else after, after, 3, stride=2 if i == 0 else 1, padding=1)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        nn.init.zeros_(convolution.bias) if convolution.bias is not None else None
+        layers += [convolution, _norm(norm, after), nn.ReLU(inplace=True)]
+    return nn.Sequential(*(layer for layer in layers if not isinstance(layer, nn.Identity)))
+
+
+def _norm(norm: Norm, channels: int) -> nn.Module:
+    if norm == "batch":
+        return nn.BatchNorm2d(channels)
+    return nn.GroupNorm(max(1, channels // GROUP_SIZE), channels) if norm == "group" else nn.Identity()

@@ -1,0 +1,117 @@
+"""Parameter groups: one partition of the model serves freezing, layer-wise learning rates and weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from mmdl.errors import UserError, UserErrors, nearest
+from mmdl.models.features import LayerGroup
+
+
+def freeze(model: nn.Module, patterns: Sequence[str]) -> int:
+    """Stop the gradient of every layer group whose name matches one of the patterns.
+
+    Args:
+        model: Has `layer_groups()`.
+        patterns: Names or shell patterns such as `image_tower*`.
+
+    Returns:
+        Number of parameters (elements) that are frozen.
+
+    Raises:
+        UserError: if a pattern matches no group.
+    """
+    groups = _layer_groups(model)
+    _require_matches(patterns, [group.name for group in groups], "task.freeze")
+    for group in groups:
+        if any(fnmatchcase(group.name, pattern) for pattern in patterns):
+            for module in group.modules:
+                module.requires_grad_(False)
+    return sum(p.numel() for p in model.parameters() if not p.requires_grad)
+
+
+def parameter_groups(
+    model: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+    learning_rate_scale: Mapping[str, float] | None = None,
+    layer_decay: float = 1.0,
+    decay_vectors: bool = False,
+) -> list[dict[str, Any]]:
+    """Groups for a torch optimizer; frozen parameters are left out.
+
+    Args:
+        model: Has `layer_groups()`, ordered from input to output.
+        learning_rate: Base rate.
+        weight_decay: For matrices and kernels.
+        learning_rate_scale: Pattern of group names -> factor; the first that matches counts.
+        layer_decay: Within a tower, the group `d` groups below its last one has the factor `layer_decay ** d`
+            (ELECTRA, Clark 2020; BEiT, Bao 2021).
+        decay_vectors: Decay biases and norms too, which is rarely wanted.
+
+    Returns:
+        Dicts with `params`, `lr`, `weight_decay` and `name`; parameters appear once.
+
+    Raises:
+        UserError: if a pattern matches no group.
+    """
+    groups = _layer_groups(model)
+    scale = dict(learning_rate_scale or {})
+    _require_matches(list(scale), [group.name for group in groups], "task.learning_rate_scale")
+    towers = [group.name.split(".", 1)[0] for group in groups]
+    last = {tower: position for position, tower in enumerate(towers)}
+    found: list[dict[str, Any]] = []
+    seen: set[int] = set()
+    for position, group in enumerate(groups):
+        factor = next((f for pattern, f in scale.items() if fnmatchcase(group.name, pattern)), 1.0)
+        factor *= layer_decay ** (last[towers[position]] - position)
+        parameters = [
+            p for module in group.modules for p in module.parameters() if p.requires_grad and id(p) not in seen
+        ]
+        seen.update(id(p) for p in parameters)
+        matrices = [p for p in parameters if p.ndim >= 2 or decay_vectors]
+        vectors = [p for p in parameters if p.ndim < 2 and not decay_vectors]
+        for name, params, decay in (("", matrices, weight_decay), (".vectors", vectors, 0.0)):
+            if params:
+                found.append(
+                    {
+                        "params": params,
+                        "lr": learning_rate * factor,
+                        "weight_decay": decay,
+                        "name": group.name + name,
+                    }
+                )
+    missing = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in seen]
+    assert not missing, f"layer_groups() leaves out {missing[:5]}"
+    return _merged(found)
+
+
+def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join groups with equal settings: fewer groups, fewer kernels in a fused or foreach step."""
+    merged: dict[tuple[float, float], dict[str, Any]] = {}
+    for group in groups:
+        key = (group["lr"], group["weight_decay"])
+        if key in merged:
+            merged[key]["params"] += group["params"]
+            merged[key]["name"] += "+" + group["name"]
+        else:
+            merged[key] = group
+    return list(merged.values())
+
+
+def _layer_groups(model: nn.Module) -> list[LayerGroup]:
+    return model.layer_groups()  # type: ignore[operator, no-any-return]
+
+
+def _require_matches(patterns: Sequence[str], names: list[str], key: str) -> None:
+    errors = [
+        UserError(f"{key}: {pattern!r} matches no part of the model", valid=nearest(pattern, names))
+        for pattern in patterns
+        if not any(fnmatchcase(name, pattern) for name in names)
+    ]
+    if errors:
+        raise UserErrors(errors)

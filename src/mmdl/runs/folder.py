@@ -1,0 +1,197 @@
+"""The run folder `runs/<run id>/`: where everything of a run lies, and how a run gets its id."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from mmdl.errors import UserError, nearest
+from mmdl.runs.files import TEMPORARY, write_json, write_text
+from mmdl.runs.redact import redact
+
+RUN_ID_VARIABLE = "MMDL_RUN_ID"
+"""Hands the id from rank 0 to the ranks that it launches."""
+
+
+def rank() -> int:
+    """This process's global rank, before any process group exists."""
+    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 0
+
+
+def make_run_id(given: str | None, name: str) -> str:
+    """The id of a run: given, handed down, from the scheduler's job, or new.
+
+    Args:
+        given: `run.id` of the configuration.
+        name: Short name of what runs, for a new id.
+
+    Raises:
+        UserError: if the id can't name a folder.
+    """
+    found = given or os.environ.get(RUN_ID_VARIABLE) or _scheduler_id()
+    if not found:
+        found = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+    found = str(found)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=+\-]{0,127}", found):
+        raise UserError(
+            f"run.id={found!r} can't name a folder",
+            valid="letters, digits and . _ = + -, at most 128, beginning with a letter or digit",
+        )
+    os.environ[RUN_ID_VARIABLE] = found
+    return found
+
+
+def _scheduler_id() -> str | None:
+    env = os.environ
+    if "SLURM_ARRAY_JOB_ID" in env:
+        return f"slurm-{env['SLURM_ARRAY_JOB_ID']}_{env.get('SLURM_ARRAY_TASK_ID', '0')}"
+    # An interactive allocation runs many commands under one job id; only a batch step is one run.
+    if "SLURM_JOB_ID" in env and "SLURM_STEP_ID" in env:
+        return f"slurm-{env['SLURM_JOB_ID']}"
+    run_id = env.get("TORCHELASTIC_RUN_ID")
+    return f"torchrun-{run_id}" if run_id and run_id != "none" else None
+
+
+class RunFolder:
+    """Paths and small files of one run.
+
+    Args:
+        root: Folder of all runs.
+        run_id: Name of this one.
+    """
+
+    def __init__(self, root: Path, run_id: str) -> None:
+        self.root = Path(root)
+        self.id = run_id
+        self.path = self.root / run_id
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration, without secrets."""
+        return self.path / "config.yaml"
+
+    @property
+    def summary_file(self) -> Path:
+        """Flat figures: name -> value, n, ci95."""
+        return self.path / "summary.json"
+
+    @property
+    def manifest_file(self) -> Path:
+        """Commit, versions, hardware, data, command."""
+        return self.path / "manifest.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line, flushed line by line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints and weights."""
+        return self.path / "checkpoints"
+
+    @property
+    def predictions(self) -> Path:
+        """Folder of predictions per sample."""
+        return self.path / "predictions"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.config_file.is_file()
+
+    def create(self) -> None:
+        """Make the folder for a new run.
+
+        Raises:
+            UserError: if a run of this id was begun already.
+        """
+        if self.exists and rank() == 0:
+            raise UserError(
+                f"the run {self.id!r} exists in {self.root}",
+                valid="a run.id that is not taken",
+                fix=f"resume={self.id} to continue it, or another run.id",
+            )
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.predictions.mkdir(exist_ok=True)
+
+    def clean(self) -> None:
+        """Remove what an interrupted write left behind."""
+        for stale in self.path.rglob(f"{TEMPORARY}*"):
+            stale.unlink(missing_ok=True)
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write `config.yaml`, without secrets."""
+        write_text(self.config_file, OmegaConf.to_yaml(OmegaConf.create(redact(config))))
+
+    def read_config(self) -> Any:
+        """The saved configuration as a DictConfig."""
+        return OmegaConf.load(self.config_file)
+
+    def write_summary(self, figures: Mapping[str, Any]) -> None:
+        """Merge figures into `summary.json`; a figure is `{"value", "n", "ci95"}`."""
+        write_json(self.summary_file, self.read_summary() | dict(figures))
+
+    def read_summary(self) -> dict[str, Any]:
+        """The figures so far; empty where there are none."""
+        return json.loads(self.summary_file.read_text()) if self.summary_file.is_file() else {}
+
+    def write_status(self, status: str, **facts: Any) -> None:
+        """Write `status.json`: `running`, `finished`, `failed` or `stopped`, with the process and the time."""
+        facts = {"status": status, "pid": os.getpid(), "time": time.time(), **facts}
+        write_json(self.path / "status.json", self.read_status() | facts)
+
+    def read_status(self) -> dict[str, Any]:
+        """The last status; empty where there is none."""
+        path = self.path / "status.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def remove_if_empty(self) -> None:
+        """Remove the folder of a run that failed before it did anything."""
+        if self.path.is_dir() and not self.exists:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def run_ids(root: Path) -> list[str]:
+    """Ids of all runs in a folder, the newest last."""
+    if not root.is_dir():
+        return []
+    found = [path.parent for path in root.glob("*/config.yaml")]
+    return [path.name for path in sorted(found, key=lambda p: ((p / "config.yaml").stat().st_mtime, p.name))]
+
+
+def find_run(root: Path, wanted: str) -> RunFolder:
+    """The run of an id, a folder path, or `latest`.
+
+    Args:
+        root: Folder of all runs.
+        wanted: `latest`, an id, or a path to a run folder.
+
+    Raises:
+        UserError: if there is no such run.
+    """
+    ids = run_ids(root)
+    if wanted == "latest" and ids:
+        return RunFolder(root, ids[-1])
+    if wanted in ids:
+        return RunFolder(root, wanted)
+    path = Path(wanted).expanduser()
+    if (path / "config.yaml").is_file():
+        return RunFolder(path.resolve().parent, path.resolve().name)
+    raise UserError(
+        f"there is no run {wanted!r} in {root.resolve()}",
+        valid=nearest(wanted, ids) if ids else "no run was begun there",
+        fix="python -m mmdl ls" if ids else "python -m mmdl train +experiment=vqa",
+    )

@@ -1,0 +1,82 @@
+"""The metrics of a run on disk first: one JSON object a line, flushed line by line, so that it survives SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any, TextIO
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from mmdl.runs.files import write_text
+
+
+class JsonlLogger(Logger):
+    """Lightning logger that appends `{"step", "time", name: value, ...}` to a file.
+
+    Args:
+        path: `metrics.jsonl` of the run folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._handle: TextIO | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the logger."""
+        return "jsonl"
+
+    @property
+    def version(self) -> str:
+        """The run's id."""
+        return self.path.parent.name
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the configuration has a file of its own."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append one line; a value that is not finite is written as a string, which keeps the line valid JSON."""
+        if self._handle is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = self.path.open("a", encoding="utf-8")
+        line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
+        for name, value in metrics.items():
+            number = float(value)
+            line[name] = number if math.isfinite(number) else str(number)
+        self._handle.write(json.dumps(line) + "\n")
+        self._handle.flush()
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Close the file; the next line opens it again."""
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a metrics file; a last line that was cut off is left out."""
+    rows: list[dict[str, Any]] = []
+    if not path.is_file():
+        return rows
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def rewind_metrics(path: Path, step: int) -> None:
+    """Drop what was logged after an optimizer step: a resumed run logs it again."""
+    kept = [row for row in read_metrics(path) if row.get("step") is None or row["step"] <= step]
+    if path.is_file():
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))

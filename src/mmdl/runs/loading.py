@@ -1,0 +1,116 @@
+"""Loads a finished run: its configuration, its weights and its vocabularies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from mmdl.errors import UserError
+from mmdl.runs.checkpoint_io import MMDL_KEY, newest_valid, read_checkpoint
+from mmdl.runs.folder import RunFolder, find_run
+
+
+class LoadedRun(NamedTuple):
+    """A run as it was saved.
+
+    Attributes:
+        run: Its folder.
+        config: Its configuration, as plain data.
+        checkpoint: Lightning's checkpoint dict with mmdl's own part.
+        path: The checkpoint file.
+    """
+
+    run: RunFolder
+    config: DictConfig
+    checkpoint: dict[str, Any]
+    path: Path
+
+    @property
+    def vocabularies(self) -> dict[str, Any]:
+        """Answer list and tokenizer with their hashes."""
+        found: dict[str, Any] = self.checkpoint[MMDL_KEY]["vocabularies"]
+        return found
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of the splits and vocabularies that the run was made with."""
+        found: dict[str, str] = self.checkpoint[MMDL_KEY]["fingerprints"]
+        return found
+
+
+def load_run(root: Path, wanted: str, weights: str = "best") -> LoadedRun:
+    """Load a run.
+
+    Args:
+        root: Folder of all runs.
+        wanted: A run id, a run folder, or `latest`.
+        weights: `best`, `last`, or a checkpoint file.
+
+    Raises:
+        UserError: if there is no such run, or it has no valid checkpoint.
+    """
+    run = find_run(root, wanted)
+    path: Path | None
+    if weights == "best":
+        path = _best(run)
+    elif weights == "last":
+        path = newest_valid(run.checkpoints)
+    else:
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise UserError(
+                f"there is no checkpoint {weights!r}",
+                valid="best, last, or a .ckpt file: " + ", ".join(p.name for p in sorted(run.checkpoints.glob("*.ckpt"))),
+                fix="weights=best",
+            )
+    if path is None:
+        raise UserError(
+            f"the run {run.id!r} has no valid checkpoint in {run.checkpoints}",
+            valid="a run that saved one",
+            fix=f"python -m mmdl train resume={run.id}",
+        )
+    checkpoint = read_checkpoint(path)
+    config = OmegaConf.create(checkpoint[MMDL_KEY]["config"])
+    OmegaConf.set_struct(config, False)
+    return LoadedRun(run, config, checkpoint, path)
+
+
+def _best(run: RunFolder) -> Path | None:
+    """The best checkpoint that the newest valid one names; without one, that itself."""
+    last = newest_valid(run.checkpoints)
+    if last is None:
+        return newest_valid(run.checkpoints, "best-*.ckpt")
+    for state in read_checkpoint(last)["callbacks"].values():
+        if isinstance(state, dict) and state.get("best_name"):
+            return run.checkpoints / str(state["best_name"])
+    return last
+
+
+def load_weights(task: Any, loaded: LoadedRun) -> None:
+    """Put a checkpoint's weights into a task.
+
+    Raises:
+        UserError: if they are of another model: what is missing, what is left over, which shapes differ.
+    """
+    wanted, given = task.state_dict(), loaded.checkpoint["state_dict"]
+    missing = sorted(wanted.keys() - given.keys())
+    extra = sorted(given.keys() - wanted.keys())
+    shapes = [
+        f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
+        for name in sorted(wanted.keys() & given.keys())
+        if given[name].shape != wanted[name].shape
+    ]
+    problems = [
+        f"{label}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+        for label, names in (("missing", missing), ("left over", extra), ("other shapes", shapes))
+        if names
+    ]
+    if problems:
+        raise UserError(
+            f"{loaded.path} is a checkpoint of another model ({'; '.join(problems)})",
+            valid="a checkpoint of this run's model",
+            fix=f"run={loaded.run.id} weights=best",
+        )
+    task.load_state_dict(given)

@@ -1,0 +1,122 @@
+"""Weights & Biases without surprises: offline where nobody is logged in, never a prompt, everything in the run folder."""
+
+from __future__ import annotations
+
+import logging
+import netrc
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from lightning.pytorch.loggers import WandbLogger
+
+from mmdl.runs.folder import rank
+
+log = logging.getLogger("mmdl")
+
+OFFLINE_MODES = ("offline", "dryrun", "disabled")
+
+
+def offline_reason(timeout: float = 2.0) -> str | None:
+    """Why W&B can't be reached, or None where it can.
+
+    Args:
+        timeout: Seconds to wait for its server.
+    """
+    mode = os.environ.get("WANDB_MODE", "").lower()
+    if mode in OFFLINE_MODES:
+        return f"WANDB_MODE={mode}"
+    base = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
+    host = base.hostname or "api.wandb.ai"
+    if not os.environ.get("WANDB_API_KEY") and not _in_netrc(host):
+        return "not logged in"
+    try:
+        socket.create_connection((host, base.port or (443 if base.scheme == "https" else 80)), timeout).close()
+    except OSError:
+        return f"{host} can't be reached"
+    return None
+
+
+def _in_netrc(host: str) -> bool:
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def wandb_logger(
+    dir: str,  # noqa: A002 - wandb's own name for it
+    run_id: str,
+    project: str = "mmdl",
+    entity: str | None = None,
+    name: str | None = None,
+    group: str | None = None,
+    job_type: str | None = "train",
+    tags: list[str] | None = None,
+    offline: bool | None = None,
+) -> WandbLogger:
+    """Lightning's `WandbLogger`, continued under the run's id.
+
+    Args:
+        dir: The run folder; media and caches stay inside it too.
+        run_id: W&B's id of the run: the run folder's name.
+        project: Project.
+        entity: User or team; None takes the default.
+        name: Display name; None takes the run id.
+        group: Group of runs, such as the experiment.
+        job_type: Kind of job.
+        tags: Tags.
+        offline: None decides by whether W&B can be reached.
+    """
+    import wandb
+
+    # Images of an offline table would otherwise lie outside the run folder (wandb #4611).
+    os.environ.setdefault("WANDB_DATA_DIR", str(Path(dir) / "wandb" / "data"))
+    os.environ.setdefault("WANDB_CACHE_DIR", str(Path(dir) / "wandb" / "cache"))
+    for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
+        Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
+    reason = "logger.wandb.offline=true" if offline else offline_reason() if offline is None else None
+    if reason is not None and rank() == 0:
+        log.info("W&B: offline (%s); to send it later: wandb sync %s/wandb/offline-run-*", reason, dir)
+    wandb_id = run_id.replace("=", "-").replace("+", "-")
+    return WandbLogger(
+        project=project,
+        entity=entity,
+        name=name or run_id,
+        id=wandb_id,
+        resume="allow",
+        save_dir=dir,
+        offline=reason is not None,
+        group=group,
+        job_type=job_type,
+        tags=tags or [],
+        settings=wandb.Settings(silent=True, console="off"),
+    )
+
+
+def finish_wandb(loggers: list[Any], figures: dict[str, Any], table: dict[str, Any] | None) -> None:
+    """Write the summary and the table of predictions to the W&B run, and end it.
+
+    Args:
+        loggers: The run's loggers; others than W&B's are passed over.
+        figures: Name -> `{"value", "n", "ci95"}`.
+        table: `columns` and `rows` of predictions; a `Path` in a row becomes an image.
+    """
+    import wandb
+
+    for logger in loggers:
+        if not isinstance(logger, WandbLogger) or rank() != 0:
+            continue
+        run = logger.experiment
+        for name, figure in figures.items():
+            run.summary[name] = figure["value"]
+            if figure.get("n") is not None:
+                run.summary[f"{name}/n"] = figure["n"]
+            if figure.get("ci95") is not None:
+                run.summary[f"{name}/ci95_low"], run.summary[f"{name}/ci95_high"] = figure["ci95"]
+        if table is not None:
+            rows = [[wandb.Image(str(c)) if isinstance(c, Path) else c for c in row] for row in table["rows"]]
+            run.log({"predictions": wandb.Table(columns=table["columns"], data=rows)})
+        run.finish()

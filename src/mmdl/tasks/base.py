@@ -1,0 +1,209 @@
+"""The base of all tasks: wires a model, its losses, the optimizer and the evaluation into Lightning, once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mmdl.data.base import DataModule
+from mmdl.evaluators.base import EvaluationContext, Evaluator, Result, qualified
+from mmdl.optim.groups import freeze as freeze_groups
+from mmdl.optim.groups import parameter_groups
+
+
+class TaskOptions(TypedDict, total=False):
+    """Arguments that every task shares; `Task` documents them."""
+
+    freeze: Sequence[str]
+    learning_rate_scale: Mapping[str, float] | None
+    layer_decay: float
+    decay_vectors: bool
+    compile: bool
+    channels_last: bool
+
+
+class Task(pl.LightningModule):
+    """A model with its losses, as a LightningModule; a subclass implements `losses`, `evaluate_batch` and `count`.
+
+    Args:
+        model: A plain module with `consumes` and `layer_groups()`.
+        optimizer: Called with the parameter groups.
+        schedule: Called with the optimizer and `total_steps`; stepped once an optimizer step.
+        freeze: Patterns of layer groups that don't learn, such as `image_tower*`.
+        learning_rate_scale: Pattern of layer groups -> factor on the learning rate.
+        layer_decay: Factor on the learning rate from each layer group of a tower to the one below.
+        decay_vectors: Apply weight decay to biases and norms too.
+        compile: Compile the model with `torch.compile`.
+        channels_last: Keep images and convolutions in channels-last memory order.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Any,
+        schedule: Any,
+        *,
+        freeze: Sequence[str] = (),
+        learning_rate_scale: Mapping[str, float] | None = None,
+        layer_decay: float = 1.0,
+        decay_vectors: bool = False,
+        compile: bool = False,  # noqa: A002 - torch's own name for it
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        if channels_last:
+            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model
+        self.make_optimizer = optimizer
+        self.make_schedule = schedule
+        self.learning_rate_scale = learning_rate_scale
+        self.layer_decay = layer_decay
+        self.decay_vectors = decay_vectors
+        self.num_frozen = freeze_groups(model, list(freeze))
+        if compile:
+            model.compile()
+        self.evaluators: dict[str, Evaluator] = {}
+        self.quick = False
+        self.eval_split = "test"
+        """Which split `Trainer.test` runs on."""
+        self.data: DataModule | None = None
+        """For evaluation with loaders in place of a data module."""
+        self.results: dict[str, list[Result]] = {}
+        self.outputs: dict[str, np.ndarray[Any, Any]] = {}
+        self.grad_norm: Tensor | None = None
+        self._collected: list[dict[str, Tensor]] = []
+        self._eval_loss: list[tuple[Tensor, int]] = []
+
+    # -- what a subclass gives --------------------------------------------------------------------------------------
+
+    def losses(self, batch: Any) -> dict[str, Tensor]:
+        """Named scalar losses of a batch, means over its samples; `loss` is the one that is minimised."""
+        raise TypeError(f"{type(self).__name__} has no losses()")
+
+    def evaluate_batch(self, batch: Any) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Outputs for the evaluators, and the mean loss where the batch has targets.
+
+        The outputs have one row a sample; `rows` (N,) int64 names the samples.
+        """
+        raise TypeError(f"{type(self).__name__} has no evaluate_batch()")
+
+    def count(self, batch: Any) -> int:
+        """Number of samples in a batch."""
+        raise TypeError(f"{type(self).__name__} has no count()")
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """Losses of one batch; the callbacks log them, so that nothing here waits for the device."""
+        losses = self.losses(batch)
+        return {name: value if name == "loss" else value.detach() for name, value in losses.items()}
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over the layer groups, and the schedule in optimizer steps."""
+        base = getattr(self.make_optimizer, "keywords", {})
+        groups = parameter_groups(
+            self.model,
+            float(base.get("lr", 1e-3)),
+            float(base.get("weight_decay", 0.0)),
+            self.learning_rate_scale,
+            self.layer_decay,
+            self.decay_vectors,
+        )
+        optimizer: Optimizer = self.make_optimizer(groups)
+        schedule = self.make_schedule(optimizer, total_steps=self.total_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run.
+
+        Lightning's own estimate would build the loaders, before the position of the run is restored
+        (pytorch-lightning #20550).
+        """
+        trainer = self.trainer
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        batches = data.steps_per_epoch(trainer.world_size)
+        limit = trainer.limit_train_batches
+        if isinstance(limit, int) and limit:
+            batches = min(batches, limit)
+        elif isinstance(limit, float):
+            batches = max(1, int(batches * limit))
+        steps = -(-batches // trainer.accumulate_grad_batches)
+        epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else None
+        total = steps * epochs if epochs is not None else None
+        if trainer.max_steps > 0:
+            total = min(trainer.max_steps, total) if total is not None else trainer.max_steps
+        return max(1, total if total is not None else steps)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Lightning does, and keep the norm from before, which costs nothing more."""
+        if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
+            self.grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), gradient_clip_val)
+        elif gradient_clip_val:
+            nn.utils.clip_grad_value_(self.model.parameters(), gradient_clip_val)
+
+    # -- evaluation -------------------------------------------------------------------------------------------------
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Collect the outputs and the loss of one batch."""
+        outputs, loss = self.evaluate_batch(batch)
+        self._collected.append({name: value.cpu() for name, value in outputs.items()})
+        if loss is not None:
+            self._eval_loss.append((loss, self.count(batch)))
+
+    test_step = validation_step
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the outputs of the last evaluation."""
+        self._collected, self._eval_loss = [], []
+
+    on_test_epoch_start = on_validation_epoch_start
+
+    def on_validation_epoch_end(self) -> None:
+        """Run the evaluators of the validation split and log their figures."""
+        self._evaluate("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Run the evaluators of the test split and log their figures."""
+        self._evaluate(self.eval_split)
+
+    def _evaluate(self, split: str) -> None:
+        outputs, loss, count = self._gathered()
+        self.outputs = outputs
+        data = self.data if self.data is not None else self.trainer.datamodule  # type: ignore[attr-defined]
+        context = EvaluationContext(self, data, split, outputs, self.quick)
+        results = [Result("loss", loss / count, count)] if count else []
+        for evaluator in self.evaluators.values():
+            if split in evaluator.splits:
+                results += evaluator.run(context)
+        self.results[split] = results
+        # Every rank holds the gathered outputs, so the figures are equal already.
+        for result in results:
+            self.log(qualified(result, split), result.value, rank_zero_only=False, batch_size=max(1, result.n))
+
+    def _gathered(self) -> tuple[dict[str, np.ndarray[Any, Any]], float, int]:
+        """Outputs of all ranks in sample order, with the summed loss and its count."""
+        loss = float(sum(value.double().item() * n for value, n in self._eval_loss))
+        count = sum(n for _, n in self._eval_loss)
+        names = list(self._collected[0]) if self._collected else []
+        own = {name: torch.cat([part[name] for part in self._collected]).numpy() for name in names}
+        parts: list[Any] = [(own, loss, count)]
+        if self.trainer.world_size > 1:
+            parts = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(parts, (own, loss, count))
+        filled = [part for part, _, _ in parts if part]
+        merged = {name: np.concatenate([part[name] for part in filled]) for name in (filled[0] if filled else {})}
+        if merged:
+            order = np.argsort(merged["rows"], kind="stable")
+            merged = {name: value[order] for name, value in merged.items()}
+        return merged, sum(part[1] for part in parts), sum(part[2] for part in parts)
