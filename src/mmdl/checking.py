@@ -93,7 +93,9 @@ def first_batch(data: DataModule, split: str = "train") -> dict[str, Tensor]:
 
 def measure(task: Task, data: DataModule) -> Cost:
     """Parameters, forward FLOPs and an estimate of memory, from a forward pass over a few samples on the CPU."""
-    batch = data.dataset("train")[np.arange(min(SAMPLES_FOR_COST, int(data.offsets("train")[-1])), dtype=np.int64)]
+    batch = data.dataset("train")[
+        np.arange(min(SAMPLES_FOR_COST, int(data.offsets("train")[-1])), dtype=np.int64)
+    ]
     count = task.count(batch)
     kept: dict[tuple[int, tuple[int, ...]], int] = {}
     own = {t.untyped_storage().data_ptr() for t in task.model.state_dict().values()}
@@ -139,11 +141,12 @@ def human(number: float, unit: str = "") -> str:
 
 def report(data: DataModule, cost: Cost, batch: Mapping[str, Any], precision: str) -> list[str]:
     """The lines that `check` prints."""
-    shapes = ", ".join(f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in batch.items())
+    shapes = ", ".join(
+        f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in batch.items()
+    )
     total = cost.state_bytes + cost.activation_bytes
     lines = [
-        "splits       "
-        + ", ".join(f"{split} {len(ids):,} images" for split, ids in data.splits().items()),
+        "splits       " + ", ".join(f"{split} {len(ids):,} images" for split, ids in data.splits().items()),
         f"parameters   {human(cost.parameters)}, {human(cost.trainable)} of them learn",
         f"forward      {human(cost.flops_per_sample, 'FLOP')} a sample (matrix products, convolutions, attention)",
         f"memory       about {human(total, 'B')}: {human(cost.state_bytes, 'B')} weights, gradients and moments, "
@@ -151,5 +154,7 @@ def report(data: DataModule, cost: Cost, batch: Mapping[str, Any], precision: st
         f"first batch  {shapes}",
     ]
     if data.skipped:
-        lines.append("left out     " + ", ".join(f"{n:,} {reason}" for reason, n in sorted(data.skipped.items())))
+        lines.append(
+            "left out     " + ", ".join(f"{n:,} {reason}" for reason, n in sorted(data.skipped.items()))
+        )
     return lines

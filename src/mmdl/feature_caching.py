@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,9 @@ def weights_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def cache_frozen_towers(task: Task, data: VQADataModule, device: torch.device, batch_size: int = 64) -> list[str]:
+def cache_frozen_towers(
+    task: Task, data: VQADataModule, device: torch.device, batch_size: int = 64
+) -> list[str]:
     """Give the data sets the features of frozen towers in place of pixels or tokens.
 
     Args:
@@ -53,7 +56,7 @@ def cache_frozen_towers(task: Task, data: VQADataModule, device: torch.device, b
                 "image_features",
                 cache_key({"weights": hashed, "pixels": dataset.pixels.key, "grid": model.fusion.uses_grid}),
                 len(dataset.pixels),
-                lambda dataset=dataset: _image_batches(tower, dataset, model.fusion.uses_grid, device, batch_size),
+                partial(_image_batches, tower, dataset, model.fusion.uses_grid, device, batch_size),
                 data.feature_dtype,
                 f"image tower, {split}",
             )
@@ -66,9 +69,7 @@ def cache_frozen_towers(task: Task, data: VQADataModule, device: torch.device, b
                 "question_features",
                 cache_key({"weights": hashed, "ids": ids, "tokens": model.fusion.uses_tokens}),
                 len(dataset.ids),
-                lambda dataset=dataset: _question_batches(
-                    text_tower, dataset, model.fusion.uses_tokens, device, batch_size
-                ),
+                partial(_question_batches, text_tower, dataset, model.fusion.uses_tokens, device, batch_size),
                 data.feature_dtype,
                 f"question tower, {split}",
             )

@@ -62,11 +62,25 @@ def _of_arguments(arguments: ast.arguments, module: str, *, skip_first: bool) ->
         )
         for argument, required in pairs
     }
-    return Signature(parameters, arguments.kwarg is not None)
+    unpacked = _unpacked(arguments.kwarg, module)
+    return Signature({**unpacked, **parameters}, arguments.kwarg is not None and not unpacked)
+
+
+def _unpacked(argument: ast.arg | None, module: str) -> dict[str, Parameter]:
+    """The keys of a `TypedDict` of mmdl's in `**options: Unpack[Options]` (PEP 692)."""
+    annotation = argument.annotation if argument is not None else None
+    if not (isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).split(".")[-1] == "Unpack"):
+        return {}
+    source = find(origin(module, ast.unparse(annotation.slice)))
+    if source is None or not isinstance(source.node, ast.ClassDef):
+        return {}
+    total = all(word.arg != "total" or ast.literal_eval(word.value) for word in source.node.keywords)
+    fields = _of_fields(source.node, source.module)
+    return {name: field._replace(required=total) for name, field in fields.items()}
 
 
 def _of_fields(node: ast.ClassDef, module: str) -> dict[str, Parameter]:
-    """The fields of a dataclass or a `NamedTuple`, as arguments."""
+    """The fields of a dataclass, a `NamedTuple` or a `TypedDict`, as arguments."""
     found: dict[str, Parameter] = {}
     for statement in node.body:
         if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
@@ -159,7 +173,9 @@ def _nodes(
 ) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
     """Every node with a `_target_`: its path, its resolved and its unresolved content."""
     if isinstance(config, Mapping):
-        unresolved = raw if isinstance(raw, Mapping) else {}
+        # A node that is a copy of another by interpolation: so is all that is in it.
+        copied = dict.fromkeys(config, raw) if isinstance(raw, str) else {}
+        unresolved = raw if isinstance(raw, Mapping) else copied
         if "_target_" in config:
             yield path, config, unresolved
         for key, value in config.items():

@@ -14,6 +14,9 @@ from safetensors.torch import save_file
 from mmdl.runs.checkpoint_io import MMDL_KEY, clean_checkpoints, remove_checkpoint, step_of
 from mmdl.runs.files import TEMPORARY, sync_folder
 
+AGREE_EVERY = 20
+"""Ranks agree on whether it is time to save after so many steps: a broadcast in each step would cost too much."""
+
 KEEP_BEST = 3
 """Best checkpoints on disk: an older `last` may still name an older best one."""
 
@@ -90,7 +93,7 @@ class Checkpoints(Checkpoint):
             return
         by_steps = self.every_steps > 0 and step % self.every_steps == 0
         by_time = self.every_minutes > 0 and time.monotonic() - self._saved_at >= 60 * self.every_minutes
-        if trainer.world_size > 1 and self.every_minutes > 0 and step % trainer.log_every_n_steps == 0:
+        if trainer.world_size > 1 and self.every_minutes > 0 and step % AGREE_EVERY == 0:
             by_time = bool(trainer.strategy.broadcast(by_time))
         elif trainer.world_size > 1:
             by_time = False
@@ -135,7 +138,9 @@ def write_weights(state_dict: dict[str, Any], path: Path) -> None:
         path: The file.
     """
     temporary = path.with_name(f"{TEMPORARY}{path.name}")
-    tensors = {name.removeprefix("model."): t.detach().cpu().contiguous().clone() for name, t in state_dict.items()}
+    tensors = {
+        name.removeprefix("model."): t.detach().cpu().contiguous().clone() for name, t in state_dict.items()
+    }
     save_file(tensors, temporary)
     temporary.replace(path)
     sync_folder(path.parent)

@@ -64,7 +64,9 @@ class LossGuard(Callback):
         torch.save(snapshot, path)
         data = trainer.datamodule  # type: ignore[attr-defined]
         described = data.describe("train", batch["rows"].cpu().numpy()) if hasattr(data, "describe") else ""
-        broken = [name for name, value in pl_module.named_parameters() if not bool(torch.isfinite(value).all())]
+        broken = [
+            name for name, value in pl_module.named_parameters() if not bool(torch.isfinite(value).all())
+        ]
         raise UserError(
             f"the loss is {loss.item()} at epoch {trainer.current_epoch}, batch {batch_idx}, step {trainer.global_step}"
             + (f" ({described})" if described else "")

@@ -104,7 +104,9 @@ class Progress(Callback):
             self._bar.close()
             self._bar = None
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         """Close the bars, so that the error starts on a line of its own."""
         self._close_eval()
         self.on_train_end(trainer, pl_module)

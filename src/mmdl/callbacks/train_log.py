@@ -55,7 +55,7 @@ class TrainLog(Callback):
         self._batches += 1
         self._samples += pl_module.count(batch)  # type: ignore[operator]
         self._batch_end = time.perf_counter()
-        if trainer.global_step - self._step >= trainer.log_every_n_steps:
+        if trainer.global_step - self._step >= trainer.log_every_n_steps:  # type: ignore[attr-defined]
             self._step = trainer.global_step
             self._write(trainer, pl_module)
             self._reset()

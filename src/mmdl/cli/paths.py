@@ -12,7 +12,7 @@ PROGRAM = "python -m mmdl"
 
 
 PACKAGED_CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent.parent / "conf"
-"""The configs that mmdl ships: `<package>/conf` in a wheel, `conf/` of the repository in an editable checkout."""
+"""The configs that mmdl ships: `<package>/conf` in a wheel, the repository's `conf/` in a checkout."""
 
 
 def packaged_conf() -> Path:

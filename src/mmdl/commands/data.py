@@ -27,7 +27,9 @@ class _Parser(argparse.ArgumentParser):
     """Argument errors as `UserError`."""
 
     def error(self, message: str) -> NoReturn:
-        raise UserError(f"data: {message}", valid=" ".join(self.format_usage().split()[1:]), fix="mmdl data --help")
+        raise UserError(
+            f"data: {message}", valid=" ".join(self.format_usage().split()[1:]), fix="mmdl data --help"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,7 +72,16 @@ def main(argv: list[str]) -> int:
 
         sizes = {
             name: getattr(arguments, name)
-            for name in ("train", "val", "test", "image_size", "min_objects", "max_objects", "questions_per_image", "seed")
+            for name in (
+                "train",
+                "val",
+                "test",
+                "image_size",
+                "min_objects",
+                "max_objects",
+                "questions_per_image",
+                "seed",
+            )
         }
         default = f"{arguments.train}-{arguments.val}-{arguments.test}-{arguments.image_size}px-seed{arguments.seed}"
         root = data_root(arguments.root, "shapes", default)

@@ -17,11 +17,19 @@ examples:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from mmdl.assembly import build_data, build_evaluators, build_task, build_trainer, quiet_console, static_errors
+from mmdl.assembly import (
+    build_data,
+    build_evaluators,
+    build_task,
+    build_trainer,
+    quiet_console,
+    static_errors,
+)
 from mmdl.errors import UserError, UserErrors, nearest
 
 SPLITS = ("train", "val", "test")
@@ -49,7 +57,9 @@ def main(cfg: DictConfig) -> float | None:
         raise UserError(f"split={split} is not a split", valid=nearest(split, SPLITS), fix="split=test")
     data = build_data(config, loaded.vocabularies, [split])
     if not data.has_split(split):
-        raise UserError(f"the data has no split {split!r}", valid="data with that split", fix="split=test, or data=NAME")
+        raise UserError(
+            f"the data has no split {split!r}", valid="data with that split", fix="split=test, or data=NAME"
+        )
     task = build_task(config)
     load_weights(task, loaded)
     # The baselines need training and are in the run's summary already.
@@ -63,7 +73,9 @@ def main(cfg: DictConfig) -> float | None:
     output = Path(cfg.output).expanduser() if cfg.output else loaded.run.predictions
     if trainer.is_global_zero:
         output.mkdir(parents=True, exist_ok=True)
-        data.write_predictions(output, split if not others_data else f"{others_data}-{split}", task.outputs, split)
+        data.write_predictions(
+            output, split if not others_data else f"{others_data}-{split}", task.outputs, split
+        )
         for name, result in figures.items():
             if name.count("/") <= 1 or "/answer_type/" in name:
                 print(f"{name:{width}}  {figure_text(result._asdict())}")
@@ -94,7 +106,7 @@ def _take_data(cfg: DictConfig, config: DictConfig) -> str:
     return str(plain["_target_"]).rsplit(".", 1)[1]
 
 
-def _compare(summary: dict[str, dict[str, float]], figures: dict[str, object], width: int) -> None:
+def _compare(summary: dict[str, dict[str, float]], figures: Mapping[str, object], width: int) -> None:
     """The baselines that the run recorded."""
     from mmdl.runs.card import figure_text
 

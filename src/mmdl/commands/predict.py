@@ -58,7 +58,9 @@ def _samples(cfg: DictConfig) -> Iterator[dict[str, Any]]:
     """Image and question of every prediction, checked before anything heavy is loaded."""
     if cfg.input is not None:
         if cfg.image is not None or cfg.question is not None:
-            raise UserError("input= was given with image= or question=", valid="either input=, or image= and question=")
+            raise UserError(
+                "input= was given with image= or question=", valid="either input=, or image= and question="
+            )
         from mmdl.data.readers.table import read_table
 
         file = Path(str(cfg.input)).expanduser()
@@ -110,10 +112,12 @@ def _predict(
     precision = resolve_precision(config.trainer.precision, str(cfg.accelerator))
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
     task = task.to(device).eval()
-    size, resize = int(config.data.image_size), str(config.data.resize)
+    size, resize = int(config.data.image_size), config.data.resize
     top_k = min(int(cfg.top_k), len(words))
     task.top_k = top_k
-    with tqdm(total=len(samples), desc="predict", unit="question", leave=False, disable=len(samples) < 2) as bar:
+    with tqdm(
+        total=len(samples), desc="predict", unit="question", leave=False, disable=len(samples) < 2
+    ) as bar:
         for start in range(0, len(samples), int(cfg.batch_size)):
             part = samples[start : start + int(cfg.batch_size)]
             paths = list(dict.fromkeys(sample["image"] for sample in part))
@@ -133,7 +137,8 @@ def _predict(
                 part, outputs["answers"].tolist(), outputs["probabilities"].tolist(), strict=True
             ):
                 top = [
-                    {"answer": words[c], "probability": round(p, 6)} for c, p in zip(columns, values, strict=True)
+                    {"answer": words[c], "probability": round(p, 6)}
+                    for c, p in zip(columns, values, strict=True)
                 ]
                 yield {**sample, "answer": top[0]["answer"], "top": top}
             bar.update(len(part))

@@ -73,7 +73,9 @@ def main(cfg: DictConfig) -> float | None:
         figures = _test(trainer, task, data, run, saver)
     except BaseException as error:
         if rank() == 0:
-            run.write_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+            run.write_status(
+                "stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error)
+            )
         raise
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
@@ -104,7 +106,9 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     run.write_config({str(key): value for key, value in plain.items()})
     marks = data.marks()
     if marks.get("trained_on_val"):
-        log.warning("this run trains on validation data (data.train_on_val=true) and is marked so in manifest.json")
+        log.warning(
+            "this run trains on validation data (data.train_on_val=true) and is marked so in manifest.json"
+        )
     write_json(run.manifest_file, manifest(data.fingerprints(), marks))
     data.write_reports(run.path)
     run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name)
@@ -152,7 +156,10 @@ def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resu
     checkpoint = newest_valid(run.checkpoints) if resuming else None
     if resuming and rank() == 0:
         rewind_metrics(run.metrics_file, step_of(checkpoint) if checkpoint else -1)
-        log.info("resuming     %s", f"at step {step_of(checkpoint)}" if checkpoint else "from the start: no checkpoint")
+        log.info(
+            "resuming     %s",
+            f"at step {step_of(checkpoint)}" if checkpoint else "from the start: no checkpoint",
+        )
     trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
 
@@ -179,7 +186,8 @@ def _test(
     else:
         trainer.validate(task, datamodule=data, verbose=False)
     figures = {
-        qualified(result, split): _figure(result.value, result.n, result.ci95) for result in task.results[split]
+        qualified(result, split): _figure(result.value, result.n, result.ci95)
+        for result in task.results[split]
     }
     if saver.best_name and saver.monitor:
         figures[f"best/{saver.monitor}"] = _figure(saver.best_score)

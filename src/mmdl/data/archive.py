@@ -1,7 +1,8 @@
-"""Unpacks zip files from outside: nothing leaves the folder, nothing fills the disk, nothing is half there."""
+"""Unpacks zip files from outside: nothing leaves the folder, fills the disk or is half there."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -32,9 +33,9 @@ def extract_zip(
 ) -> list[str]:
     """Unpack a zip file; whatever is there already with the right size is not unpacked again.
 
-    All names are checked before anything is written. Files are unpacked below `into/.<archive>.partial` and moved to
-    their place after the last one, so an interrupted run leaves nothing that looks complete, and the next one
-    continues. Every file's CRC is verified.
+    All names are checked before anything is written. Files are unpacked below `into/.<archive>.partial` and
+    moved to their place after the last one, so an interrupted run leaves nothing that looks complete, and the
+    next one continues. Every file's CRC is verified.
 
     Args:
         archive: The zip file.
@@ -59,10 +60,19 @@ def extract_zip(
             if expect_files is not None and len(members) != expect_files:
                 raise UserError(f"{source} holds {len(members):,} files, expected {expect_files:,}")
             absent = [member for member in members if not _is_there(target, member)]
+            work = target / f".{source.name}.partial"
             if absent:
-                _extract(opened, absent, source, target, progress)
+                _extract(opened, absent, source, work, progress)
+                _publish(work, target, absent)
+            shutil.rmtree(work, ignore_errors=True)
     except FileNotFoundError:
         raise UserError(f"file not found: {source}") from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"the disk is full: {target}", fix="free some space and run it again: it continues"
+        ) from None
     except zipfile.BadZipFile as error:
         raise UserError(
             f"{source} is no usable zip file: {error}", fix=f"rm {source}, and fetch it again"
@@ -79,16 +89,22 @@ def _checked_members(
         UserError: One is not, or there are too many or too large ones.
     """
     files: list[zipfile.ZipInfo] = []
-    seen: set[str] = set()
+    seen: set[PurePosixPath] = set()
     for member in members:
         problem = _problem(member)
-        if not problem and member.filename in seen:
+        path = PurePosixPath(member.filename)
+        if not problem and path in seen:
             problem = "occurs twice"
         if problem:
             raise UserError(f"{source}: refused, since member {member.orig_filename!r} {problem}")
-        seen.add(member.filename)
+        seen.add(path)
         if not member.is_dir():
             files.append(member)
+    names = {PurePosixPath(member.filename) for member in files}
+    for folder in {PurePosixPath(member.filename).parent for member in members}:
+        clash = names & {folder, *folder.parents}
+        if clash:
+            raise UserError(f"{source}: refused, since {str(clash.pop())!r} is a file and a folder")
     size = sum(member.file_size for member in files)
     packed = sum(member.compress_size for member in files)
     if len(files) > max_files:
@@ -138,13 +154,12 @@ def _extract(
     opened: zipfile.ZipFile,
     members: Sequence[zipfile.ZipInfo],
     source: Path,
-    target: Path,
+    work: Path,
     progress: bool,
 ) -> None:
-    work = target / f".{source.name}.partial"
     todo = [member for member in members if not _is_there(work, member)]
     need = sum(member.file_size for member in todo)
-    require_free(target, need, f"the files of {source.name}")
+    require_free(work, need, f"the files of {source.name}")
     work.mkdir(parents=True, exist_ok=True)
     made: set[Path] = set()
     with tqdm(
@@ -162,7 +177,6 @@ def _extract(
                 path.parent.mkdir(parents=True, exist_ok=True)
                 made.add(path.parent)
             _extract_one(opened, member, path, source, bar)
-    _publish(work, target, members)
 
 
 def _extract_one(
@@ -196,4 +210,3 @@ def _publish(work: Path, target: Path, members: Sequence[zipfile.ZipInfo]) -> No
             place = target / member.filename
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
-    shutil.rmtree(work)

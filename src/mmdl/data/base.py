@@ -1,4 +1,4 @@
-"""What all data modules share: loaders whose order is a function of (seed, epoch), and the position inside the epoch."""
+"""Base of all data modules: loaders whose order is a function of (seed, epoch), and the position inside the epoch."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class DataModule(pl.LightningDataModule):
         trainer = self.trainer
         if trainer is None:
             return {}
-        done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+        done = int(trainer.fit_loop.epoch_loop.batch_progress.current.processed)  # type: ignore[attr-defined]
         epoch = trainer.current_epoch
         if done >= trainer.num_training_batches:
             epoch, done = epoch + 1, 0

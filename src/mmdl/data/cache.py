@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from tqdm.auto import tqdm
 from mmdl.data.paths import data_home
 from mmdl.data.transforms.image import BadImage, load_image
 from mmdl.errors import UserError
+
+Resize = Literal["squash", "crop", "pad"]
 
 _DONE = "done.json"
 
@@ -58,7 +60,9 @@ def require_free(folder: Path, need: int, what: str) -> None:
         )
 
 
-def cached_folder(kind: str, key: str, build: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]]:
+def cached_folder(
+    kind: str, key: str, build: Callable[[Path], dict[str, Any]]
+) -> tuple[Path, dict[str, Any]]:
     """The complete cache folder of a key, built on first use.
 
     Args:
@@ -102,7 +106,7 @@ class PixelCache:
         bad: Row -> (reason, message) of images that could not be decoded; their pixels are zero.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, resize: str, description: str = "") -> None:
+    def __init__(self, paths: Sequence[Path], size: int, resize: Resize, description: str = "") -> None:
         stats = [_stat(path) for path in paths]
         key = cache_key({"v": 1, "files": stats, "size": size, "resize": resize})
         self.key = key
@@ -111,7 +115,9 @@ class PixelCache:
             return {"bad": _decode_all(folder / "pixels.npy", paths, size, resize, description)}
 
         folder, facts = cached_folder("pixels", key, build)
-        self.bad: dict[int, tuple[str, str]] = {int(row): (why[0], why[1]) for row, why in facts["bad"].items()}
+        self.bad: dict[int, tuple[str, str]] = {
+            int(row): (why[0], why[1]) for row, why in facts["bad"].items()
+        }
         self._pixels = np.load(folder / "pixels.npy", mmap_mode="r")
 
     def __len__(self) -> int:
@@ -131,11 +137,13 @@ class PixelFiles:
         resize: As for `PixelCache`.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, resize: str) -> None:
+    def __init__(self, paths: Sequence[Path], size: int, resize: Resize) -> None:
         self.paths = paths
         self.size = size
         self.resize = resize
-        self.key = cache_key({"v": 1, "files": [_stat(path) for path in paths], "size": size, "resize": resize})
+        self.key = cache_key(
+            {"v": 1, "files": [_stat(path) for path in paths], "size": size, "resize": resize}
+        )
         self.bad: dict[int, tuple[str, str]] = {}
 
     def __len__(self) -> int:
@@ -179,7 +187,9 @@ class FeatureCache:
                     for name, value in features.items():
                         if name not in arrays:
                             shape = (count, *value.shape[1:])
-                            require_free(folder, int(np.prod(shape)) * np.dtype(dtype).itemsize, f"the {kind} cache")
+                            require_free(
+                                folder, int(np.prod(shape)) * np.dtype(dtype).itemsize, f"the {kind} cache"
+                            )
                             arrays[name] = np.lib.format.open_memmap(
                                 folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
                             )
@@ -206,7 +216,7 @@ def _stat(path: Path) -> tuple[str, int, int]:
 
 
 def _decode_all(
-    target: Path, paths: Sequence[Path], size: int, resize: str, description: str
+    target: Path, paths: Sequence[Path], size: int, resize: Resize, description: str
 ) -> dict[int, tuple[str, str]]:
     require_free(target.parent, len(paths) * 3 * size * size, "the pixel cache")
     pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(paths), 3, size, size))

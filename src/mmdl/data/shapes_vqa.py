@@ -49,7 +49,15 @@ class ShapesSource:
         """Make the files, unless the folder holds a complete data set."""
         if self.given and (self.root / "dataset.json").is_file():
             return
-        generate_shapes(self.root, **self.sizes, image_size=self.scene_size, seed=self.seed)
+        sizes = self.sizes
+        generate_shapes(
+            self.root,
+            train=sizes["train"],
+            val=sizes["val"],
+            test=sizes["test"],
+            image_size=self.scene_size,
+            seed=self.seed,
+        )
 
     def index(self, split: str) -> VQAIndex:
         """The validated index of a split."""
@@ -86,7 +94,13 @@ def shapes_vqa(
         **options: As for `VQADataModule`.
     """
     source = ShapesSource(
-        root, scenes_train, scenes_val, scenes_test, scene_size, data_seed, options.get("on_bad_sample", "raise")
+        root,
+        scenes_train,
+        scenes_val,
+        scenes_test,
+        scene_size,
+        data_seed,
+        options.get("on_bad_sample", "raise"),
     )
     return VQADataModule(with_val_in_train(source, train_on_val), train_on_val=train_on_val, **options)
 

@@ -14,14 +14,13 @@ from torch.utils.data import Dataset
 from mmdl.batch import VQABatch
 from mmdl.data.answers import AnswerVocabulary, SoftTargets
 from mmdl.data.base import DataModule
-from mmdl.data.cache import FeatureCache, PixelCache, PixelFiles
+from mmdl.data.cache import FeatureCache, PixelCache, PixelFiles, Resize
 from mmdl.data.sampler import IntArray
 from mmdl.data.vqa_index import VQAIndex
 from mmdl.errors import UserError, UserErrors
 from mmdl.metrics.vqa_accuracy import applied_rule
 from mmdl.runs.files import write_json
 
-Resize = Literal["squash", "crop", "pad"]
 OnBadSample = Literal["raise", "skip"]
 
 
@@ -99,7 +98,7 @@ class VQADataset(Dataset[VQABatch]):
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, rows: npt.NDArray[np.int64]) -> VQABatch:  # type: ignore[override]
+    def __getitem__(self, rows: npt.NDArray[np.int64]) -> VQABatch:
         import torch
 
         images = self.index.image_of[rows]
@@ -357,7 +356,9 @@ class VQADataModule(DataModule):
             return [f"{split}: no reference answers, so no score"]
         fewest = min(len(answers) for answers in dataset.index.answers if answers)
         lost = len(self.out_of_vocabulary(split))
-        lines = [f"scored by the {applied_rule(fewest)} rule of VQA accuracy ({fewest} reference answers a question)"]
+        lines = [
+            f"scored by the {applied_rule(fewest)} rule of VQA accuracy ({fewest} reference answers a question)"
+        ]
         if lost:
             lines.append(f"{lost:,} of {len(dataset):,} {split} questions have no answer in the vocabulary")
         if self.train_on_val:
@@ -367,7 +368,11 @@ class VQADataModule(DataModule):
     def describe(self, split: str, rows: IntArray) -> str:
         """The first questions of a batch by id."""
         ids = self._index(split).question_ids
-        return "question ids " + ", ".join(str(ids[row]) for row in rows[:5].tolist()) + ", ..." * (len(rows) > 5)
+        return (
+            "question ids "
+            + ", ".join(str(ids[row]) for row in rows[:5].tolist())
+            + ", ..." * (len(rows) > 5)
+        )
 
     def write_reports(self, folder: Path) -> None:
         """`answers.json`: the vocabulary with its hash, and which questions fall out of it."""
@@ -380,7 +385,11 @@ class VQADataModule(DataModule):
                 lost[split] = {"n": len(rows), "of": len(dataset), "question_ids": [ids[row] for row in rows]}
         write_json(
             folder / "answers.json",
-            {"sha256": self.vocabulary.fingerprint, "answers": self.vocabulary.answers, "out_of_vocabulary": lost},
+            {
+                "sha256": self.vocabulary.fingerprint,
+                "answers": self.vocabulary.answers,
+                "out_of_vocabulary": lost,
+            },
         )
 
     def write_predictions(

@@ -56,7 +56,9 @@ class TableSource:
                 fix="data.train=train.jsonl data.image_root=images/",
             )
         if not 0 < val_share < 1:
-            raise UserError(f"data.val_share={val_share}", valid="a share between 0 and 1", fix="data.val_share=0.1")
+            raise UserError(
+                f"data.val_share={val_share}", valid="a share between 0 and 1", fix="data.val_share=0.1"
+            )
         self.files = {"train": train, "val": val, "test": test}
         self.image_root = image_root
         self.val_share = val_share
@@ -70,9 +72,13 @@ class TableSource:
         Raises:
             UserError: naming every file that is not.
         """
-        missing = [f"data.{split}={file}" for split, file in self.files.items() if file and not Path(file).is_file()]
+        missing = [
+            f"data.{split}={file}" for split, file in self.files.items() if file and not Path(file).is_file()
+        ]
         if missing:
-            raise UserError(f"there is no file {', '.join(missing)}", valid="paths from where the command is run")
+            raise UserError(
+                f"there is no file {', '.join(missing)}", valid="paths from where the command is run"
+            )
 
     def index(self, split: str) -> VQAIndex | None:
         """The validated index of a split."""

@@ -100,7 +100,9 @@ class VQABaselines:
         interval = bootstrap_interval(
             scores[scored], resamples=self.resamples, clusters=test.index.image_of[rows[scored]]
         )
-        return Result(f"baseline/{name}/vqa_accuracy", float(scores[scored].mean()), int(scored.sum()), interval)
+        return Result(
+            f"baseline/{name}/vqa_accuracy", float(scores[scored].mean()), int(scored.sum()), interval
+        )
 
     def _question_only(
         self, train: VQADataset, test: VQADataset, num_answers: int, context: EvaluationContext
@@ -124,7 +126,13 @@ class VQABaselines:
         return torch.cat(best).numpy()
 
     def _fit(
-        self, model: nn.Module, train: VQADataset, targets: Tensor, weights: Tensor, epochs: int, device: torch.device
+        self,
+        model: nn.Module,
+        train: VQADataset,
+        targets: Tensor,
+        weights: Tensor,
+        epochs: int,
+        device: torch.device,
     ) -> None:
         parameters = [p for p in model.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.01)
@@ -153,7 +161,9 @@ def _mean_targets(train: VQADataset, num_answers: int) -> tuple[Tensor, Tensor]:
     text_of = torch.from_numpy(train.text_of)
     count = len(train.ids)
     sums = torch.zeros(count, num_answers)
-    for rows in np.array_split(np.arange(len(train.index), dtype=np.int64), max(1, len(train.index) // 65536)):
+    for rows in np.array_split(
+        np.arange(len(train.index), dtype=np.int64), max(1, len(train.index) // 65536)
+    ):
         sums.index_add_(0, text_of[rows], train.targets.dense(rows))
     weights = torch.bincount(text_of, minlength=count).float()
     return sums / weights.clamp(min=1).unsqueeze(1), weights

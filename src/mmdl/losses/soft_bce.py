@@ -9,8 +9,9 @@ from torch import Tensor
 def soft_bce(logits: Tensor, targets: Tensor) -> Tensor:
     """Binary cross-entropy with soft targets, summed over answers, averaged over questions.
 
-    Source: Teney et al. 2018, "Tips and Tricks for VQA" (arXiv:1708.02711), equation 5. The sum over answers is the
-    customary scale (the mean over answers times their number, as in hengyuan-hu/bottom-up-attention-vqa).
+    Source: Teney et al. 2018, "Tips and Tricks for VQA" (arXiv:1708.02711), equation 5. The sum over answers
+    is the customary scale (the mean over answers times their number, as in
+    hengyuan-hu/bottom-up-attention-vqa).
 
     Args:
         logits: `(Q, A)` float of any precision; computed in float32 at least.

@@ -9,8 +9,8 @@ from torch import Tensor
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy with soft targets, each row scaled to sum to 1, averaged over questions.
 
-    A question whose targets are all 0 (its answers fall out of the vocabulary) contributes 0 and still counts in the
-    mean, so that the gradient's scale does not depend on the vocabulary.
+    A question whose targets are all 0 (its answers fall out of the vocabulary) contributes 0 and still counts
+    in the mean, so that the gradient's scale does not depend on the vocabulary.
 
     Args:
         logits: `(Q, A)` float of any precision; computed in float32 at least.

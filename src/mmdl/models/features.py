@@ -37,8 +37,8 @@ class QuestionFeatures(NamedTuple):
 class LayerGroup(NamedTuple):
     """A named part of a model; the unit of freezing, of layer-wise learning rates and of FSDP wrapping.
 
-    A model's groups are ordered from input to output and hold each of its parameters exactly once. A parameter that
-    belongs to no submodule (a class embedding, say) stands in an `nn.ParameterList`.
+    A model's groups are ordered from input to output and hold each of its parameters exactly once. A
+    parameter that belongs to no submodule (a class embedding, say) stands in an `nn.ParameterList`.
 
     Attributes:
         name: Dotted name, unique within the model, such as `image_tower.blocks.0`.

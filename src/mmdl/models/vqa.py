@@ -23,7 +23,8 @@ from mmdl.models.layers.frozen import eval_where_frozen
 class VQAModel(nn.Module):
     """An image tower, a question tower, a fusion, and a classifier over `A` answers.
 
-    Each image is encoded once for all its questions; features that the batch brings from a cache replace a tower.
+    Each image is encoded once for all its questions; features that the batch brings from a cache replace a
+    tower.
 
     Args:
         image_tower: `(I, 3, H, W)` uint8 -> `ImageFeatures`.

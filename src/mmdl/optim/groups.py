@@ -70,7 +70,10 @@ def parameter_groups(
         factor = next((f for pattern, f in scale.items() if fnmatchcase(group.name, pattern)), 1.0)
         factor *= layer_decay ** (last[towers[position]] - position)
         parameters = [
-            p for module in group.modules for p in module.parameters() if p.requires_grad and id(p) not in seen
+            p
+            for module in group.modules
+            for p in module.parameters()
+            if p.requires_grad and id(p) not in seen
         ]
         seen.update(id(p) for p in parameters)
         matrices = [p for p in parameters if p.ndim >= 2 or decay_vectors]
@@ -104,7 +107,7 @@ def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _layer_groups(model: nn.Module) -> list[LayerGroup]:
-    return model.layer_groups()  # type: ignore[operator, no-any-return]
+    return model.layer_groups()  # type: ignore[operator]
 
 
 def _require_matches(patterns: Sequence[str], names: list[str], key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +11,9 @@ import torch
 from mmdl.errors import UserError, nearest
 
 
-def torch_optimizer(params: list[dict[str, Any]], name: str, lr: float, **options: Any) -> torch.optim.Optimizer:
+def torch_optimizer(
+    params: list[dict[str, Any]], name: str, lr: float, **options: Any
+) -> torch.optim.Optimizer:
     """An optimizer of `torch.optim`.
 
     Args:
@@ -25,20 +28,27 @@ def torch_optimizer(params: list[dict[str, Any]], name: str, lr: float, **option
     names = {
         key: value
         for key, value in vars(torch.optim).items()
-        if inspect.isclass(value) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
+        if inspect.isclass(value)
+        and issubclass(value, torch.optim.Optimizer)
+        and value is not torch.optim.Optimizer
     }
     if name not in names:
-        raise UserError(f"torch.optim has no optimizer {name!r}", valid=nearest(name, names), fix="optimizer.name=AdamW")
+        raise UserError(
+            f"torch.optim has no optimizer {name!r}", valid=nearest(name, names), fix="optimizer.name=AdamW"
+        )
     accepted = inspect.signature(names[name]).parameters
     for option in list(options):
         if option == "weight_decay" and option not in accepted:
             options.pop(option)  # the groups carry it for all optimizers, and this one has none
         elif option not in accepted:
             raise UserError(f"{name} takes no argument {option!r}", valid=nearest(option, accepted))
-    return names[name](params, lr=lr, **options)
+    make: Callable[..., torch.optim.Optimizer] = names[name]
+    return make(params, lr=lr, **options)
 
 
-def timm_optimizer(params: list[dict[str, Any]], name: str, lr: float, **options: Any) -> torch.optim.Optimizer:
+def timm_optimizer(
+    params: list[dict[str, Any]], name: str, lr: float, **options: Any
+) -> torch.optim.Optimizer:
     """An optimizer of timm, such as `lamb` or `adan`.
 
     Args:
@@ -54,5 +64,7 @@ def timm_optimizer(params: list[dict[str, Any]], name: str, lr: float, **options
 
     names = list_optimizers()
     if name not in names:
-        raise UserError(f"timm has no optimizer {name!r}", valid=nearest(name, names), fix="optimizer.name=lamb")
+        raise UserError(
+            f"timm has no optimizer {name!r}", valid=nearest(name, names), fix="optimizer.name=lamb"
+        )
     return create_optimizer_v2(params, opt=name, lr=lr, **options)

@@ -21,7 +21,9 @@ def warmup_steps(warmup: float, total: int) -> int:
     return round(warmup * total) if warmup < 1 else int(warmup)
 
 
-def _scheduled(optimizer: Optimizer, total: int, warmup: float, after: Callable[[float], float]) -> LRScheduler:
+def _scheduled(
+    optimizer: Optimizer, total: int, warmup: float, after: Callable[[float], float]
+) -> LRScheduler:
     """Linear warm-up from zero, then `after(share of the remaining steps)`."""
     first = warmup_steps(warmup, total)
 
@@ -68,7 +70,11 @@ def constant(optimizer: Optimizer, total_steps: int, warmup: float = 0.0) -> LRS
 
 
 def one_cycle(
-    optimizer: Optimizer, total_steps: int, warmup: float = 0.3, start_factor: float = 25.0, end_factor: float = 1e4
+    optimizer: Optimizer,
+    total_steps: int,
+    warmup: float = 0.3,
+    start_factor: float = 25.0,
+    end_factor: float = 1e4,
 ) -> LRScheduler:
     """torch's `OneCycleLR` (Smith and Topin 2018) with each group's rate as its peak; momentum moves inversely.
 
@@ -84,7 +90,9 @@ def one_cycle(
     """
     share = warmup_steps(warmup, total_steps) / max(1, total_steps)
     if share >= 1:
-        raise UserError(f"schedule.warmup={warmup} takes all {total_steps} steps", valid="fewer steps than the run has")
+        raise UserError(
+            f"schedule.warmup={warmup} takes all {total_steps} steps", valid="fewer steps than the run has"
+        )
     peaks = [group["lr"] for group in optimizer.param_groups]
     return OneCycleLR(
         optimizer,

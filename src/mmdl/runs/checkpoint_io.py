@@ -54,7 +54,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"there is no checkpoint {path}", fix="python -m mmdl ls")
     recorded = checksum_file(path)
     if not recorded.is_file():
-        raise UserError(f"{path} has no {recorded.name} beside it: it is foreign or was not finished", fix=fix)
+        raise UserError(
+            f"{path} has no {recorded.name} beside it: it is foreign or was not finished", fix=fix
+        )
     if sha256(path) != recorded.read_text().split()[0]:
         raise UserError(f"{path} is damaged: its content does not match its SHA-256", fix=fix)
     try:
@@ -105,7 +107,9 @@ class AtomicCheckpointIO(CheckpointIO):
     previous file (pytorch-lightning #21253).
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
         """Write the checksum, then rename the checkpoint into place."""
         target = Path(path)
         recorded = checksum_file(target)

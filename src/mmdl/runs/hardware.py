@@ -71,6 +71,8 @@ def hardware() -> dict[str, Any]:
 def _cpu_name() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as handle:  # noqa: PTH123 - a pseudo file
-            return next((line.split(":", 1)[1].strip() for line in handle if line.startswith("model name")), "")
+            return next(
+                (line.split(":", 1)[1].strip() for line in handle if line.startswith("model name")), ""
+            )
     except OSError:
         return ""

@@ -62,7 +62,8 @@ def load_run(root: Path, wanted: str, weights: str = "best") -> LoadedRun:
         if not path.is_file():
             raise UserError(
                 f"there is no checkpoint {weights!r}",
-                valid="best, last, or a .ckpt file: " + ", ".join(p.name for p in sorted(run.checkpoints.glob("*.ckpt"))),
+                valid="best, last, or a .ckpt file: "
+                + ", ".join(p.name for p in sorted(run.checkpoints.glob("*.ckpt"))),
                 fix="weights=best",
             )
     if path is None:

@@ -35,7 +35,10 @@ def vqa_predictions(
     for row, columns, probabilities in zip(
         outputs["rows"].tolist(), outputs["answers"].tolist(), outputs["probabilities"].tolist(), strict=True
     ):
-        top = [{"answer": words[c], "probability": round(p, 6)} for c, p in zip(columns, probabilities, strict=True)]
+        top = [
+            {"answer": words[c], "probability": round(p, 6)}
+            for c, p in zip(columns, probabilities, strict=True)
+        ]
         answers = list(references[row])
         yield {
             "question_id": ids[row],

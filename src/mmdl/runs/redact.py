@@ -8,9 +8,12 @@ from typing import Any
 
 REDACTED = "<redacted>"
 _SECRET_KEY = re.compile(
-    r"(^|[_.\-])(api_?key|password|passwd|pwd|secret|token|credentials?|private_?key|access_?key|auth)$", re.IGNORECASE
+    r"(^|[_.\-])(api_?key|password|passwd|pwd|secret|token|credentials?|private_?key|access_?key|auth)$",
+    re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(r"\b(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b")
+_SECRET_VALUE = re.compile(
+    r"\b(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[0-9A-Z]{16})\b"
+)
 _URL_LOGIN = re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+@")
 
 

@@ -1,4 +1,4 @@
-"""Weights & Biases without surprises: offline where nobody is logged in, never a prompt, everything in the run folder."""
+"""Weights & Biases without surprises: offline where nobody is logged in, never a prompt, all in the run folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def offline_reason(timeout: float = 2.0) -> str | None:
     if not os.environ.get("WANDB_API_KEY") and not _in_netrc(host):
         return "not logged in"
     try:
-        socket.create_connection((host, base.port or (443 if base.scheme == "https" else 80)), timeout).close()
+        socket.create_connection(
+            (host, base.port or (443 if base.scheme == "https" else 80)), timeout
+        ).close()
     except OSError:
         return f"{host} can't be reached"
     return None

@@ -58,7 +58,7 @@ class Task(pl.LightningModule):
     ) -> None:
         super().__init__()
         if channels_last:
-            model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            model = model.to(memory_format=torch.channels_last)
         self.model = model
         self.make_optimizer = optimizer
         self.make_schedule = schedule
@@ -189,7 +189,9 @@ class Task(pl.LightningModule):
         self.results[split] = results
         # Every rank holds the gathered outputs, so the figures are equal already.
         for result in results:
-            self.log(qualified(result, split), result.value, rank_zero_only=False, batch_size=max(1, result.n))
+            self.log(
+                qualified(result, split), result.value, rank_zero_only=False, batch_size=max(1, result.n)
+            )
 
     def _gathered(self) -> tuple[dict[str, np.ndarray[Any, Any]], float, int]:
         """Outputs of all ranks in sample order, with the summed loss and its count."""
@@ -202,7 +204,9 @@ class Task(pl.LightningModule):
             parts = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(parts, (own, loss, count))
         filled = [part for part, _, _ in parts if part]
-        merged = {name: np.concatenate([part[name] for part in filled]) for name in (filled[0] if filled else {})}
+        merged = {
+            name: np.concatenate([part[name] for part in filled]) for name in (filled[0] if filled else {})
+        }
         if merged:
             order = np.argsort(merged["rows"], kind="stable")
             merged = {name: value[order] for name, value in merged.items()}

@@ -56,8 +56,8 @@ class OpenCLIPTokenizer:
             texts: `N` texts.
 
         Returns:
-            Ids `(N, max_length)` int64 as open_clip gives them, and the mask `(N, max_length)` bool, False in the
-            padding behind the last token.
+            Ids `(N, max_length)` int64 as open_clip gives them, and the mask `(N, max_length)` bool, False in
+            the padding behind the last token.
         """
         if not texts:
             empty = torch.zeros(0, self.max_length, dtype=torch.long)

@@ -39,8 +39,8 @@ class TransformersTokenizer:
             raise UserError(
                 f"can't load the tokenizer '{name}': {(str(error).splitlines() or [''])[0]}",
                 valid="a repository on the Hugging Face hub, or a local folder with tokenizer.json",
-                fix="without network: data.tokenizer.name=/path/to/folder, or run once with network (the files stay "
-                "in $HF_HOME)",
+                fix="without network: data.tokenizer.name=/path/to/folder, or run once with network "
+                "(the files stay in $HF_HOME)",
             ) from error
         if tokenizer.pad_token_id is None:  # GPT-2 and its kin; the mask tells padding from the end of text
             tokenizer.pad_token = tokenizer.eos_token
@@ -61,7 +61,8 @@ class TransformersTokenizer:
             texts: `N` texts.
 
         Returns:
-            Ids `(N, max_length)` int64, right-padded, and the mask `(N, max_length)` bool, True at real tokens.
+            Ids `(N, max_length)` int64, right-padded, and the mask `(N, max_length)` bool, True at real
+            tokens.
         """
         if not texts:
             empty = torch.zeros(0, self.max_length, dtype=torch.long)

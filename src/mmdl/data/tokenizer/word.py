@@ -45,7 +45,8 @@ class WordTokenizer:
         return len(self._ids)
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Build the vocabulary, replacing any earlier one; words in alphabetical order, so that order of texts is moot.
+        """Build the vocabulary, replacing any earlier one; words in alphabetical order, so that order of
+        texts is moot.
 
         Args:
             texts: Training texts.
@@ -60,11 +61,10 @@ class WordTokenizer:
             texts: `N` texts.
 
         Returns:
-            Ids `(N, max_length)` int64, right-padded with 0, and the mask `(N, max_length)` bool, True at real tokens.
+            Ids `(N, max_length)` int64, right-padded with 0, and the mask `(N, max_length)` bool, True at
+            real tokens.
         """
-        rows = [
-            [self._ids.get(word, 1) for word in split_words(text)[: self.max_length]] for text in texts
-        ]
+        rows = [[self._ids.get(word, 1) for word in split_words(text)[: self.max_length]] for text in texts]
         padded = [row + [0] * (self.max_length - len(row)) for row in rows]
         lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
         ids = torch.tensor(padded, dtype=torch.long).view(len(rows), self.max_length)

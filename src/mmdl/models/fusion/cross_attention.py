@@ -11,10 +11,11 @@ from mmdl.models.layers.coordinates import append_coordinates
 
 
 class CrossAttention(nn.Module):
-    """Question tokens attend to each other, then to the cells of the image grid; the mean over tokens goes out.
+    """Question tokens attend to each other, then to the cells of the image grid; the mean over tokens goes
+    out.
 
-    The guided-attention half of MCAN (Yu et al. 2019, arXiv:1906.10770), with pre-norm. Keys and values of the grid
-    are projected once an image.
+    The guided-attention half of MCAN (Yu et al. 2019, arXiv:1906.10770), with pre-norm. Keys and values of
+    the grid are projected once an image.
 
     Args:
         grid_channels: Channels `C` of the image grid.

@@ -19,10 +19,11 @@ GROUP_SIZE = 16
 class FiLM(nn.Module):
     """Residual convolution blocks whose channels the question scales and shifts, then global pooling.
 
-    Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (arXiv:1709.07871). Different
-    here: group norm or none instead of batch norm (an image's result must not depend on its batch), maximum and mean
-    pooling instead of the maximum alone, and all of the first block that precedes its modulation runs once an image
-    instead of once a question.
+    Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (arXiv:1709.07871).
+        Different
+    here: group norm or none instead of batch norm (an image's result must not depend on its batch), maximum
+    and mean pooling instead of the maximum alone, and all of the first block that precedes its modulation
+    runs once an image instead of once a question.
 
     Args:
         grid_channels: Channels `C` of the image grid.
@@ -32,7 +33,8 @@ class FiLM(nn.Module):
         channels: Channels of the blocks.
         blocks: Number of blocks, at least 1.
         norm: `none` or `group`, before the modulation and without a scale of its own.
-        question_to_head: Append the question's feature to the output, so that the classifier knows the question too.
+        question_to_head: Append the question's feature to the output, so that the classifier knows the
+            question too.
 
     Attributes:
         out_dim: `2 * channels`, plus `E` with `question_to_head`.
@@ -59,7 +61,9 @@ class FiLM(nn.Module):
         self.project = nn.Conv2d(grid_channels + 2, channels, 1)
         self.blocks = nn.ModuleList(FiLMBlock(channels, norm) for _ in range(blocks))
         self.modulation = nn.Linear(question_dim, 2 * channels * blocks)
-        with torch.no_grad():  # a scale of 1 + gamma, as the paper's section 7.2 advises, written into the bias
+        with (
+            torch.no_grad()
+        ):  # a scale of 1 + gamma, as the paper's section 7.2 advises, written into the bias
             self.modulation.bias.view(blocks, 2, channels)[:, 0] += 1
 
     def forward(self, image: ImageFeatures, question: QuestionFeatures, image_index: Tensor) -> Tensor:
@@ -75,7 +79,9 @@ class FiLM(nn.Module):
         """
         height, width = image.grid.shape[-2:]
         cells = F.relu(self.project(append_coordinates(image.grid)))  # (I, channels, h, w)
-        modulation = self.modulation(question.pooled)[:, None].chunk(2 * len(self.blocks), dim=2)  # (Q, 1, channels)
+        modulation = self.modulation(question.pooled)[:, None].chunk(
+            2 * len(self.blocks), dim=2
+        )  # (Q, 1, channels)
         for i, block in enumerate(self.blocks):
             identity, branch = (_rows(part) for part in block(cells))  # (I or Q, h*w, channels)
             if i == 0:

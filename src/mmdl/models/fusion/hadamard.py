@@ -12,8 +12,8 @@ from mmdl.models.layers.gated_tanh import GatedTanh
 class Hadamard(nn.Module):
     """Elementwise product of the image's and the question's projection, each through a gated tanh.
 
-    Source: the fusion of Bottom-Up and Top-Down attention (Anderson et al. 2018, arXiv:1707.07998, equation 6; Teney
-    et al. 2018, arXiv:1708.02711), over the pooled image feature instead of attended regions.
+    Source: the fusion of Bottom-Up and Top-Down attention (Anderson et al. 2018, arXiv:1707.07998, equation
+    6; Teney et al. 2018, arXiv:1708.02711), over the pooled image feature instead of attended regions.
 
     Args:
         grid_channels: Unused; every fusion takes the four sizes.

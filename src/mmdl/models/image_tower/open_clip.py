@@ -54,8 +54,8 @@ class OpenCLIPImageTower(nn.Module):
             images: `(I, 3, image_size, image_size)` uint8 RGB.
 
         Returns:
-            Grid `(I, grid_channels, h, w)`: the last layer's patch tokens after the final norm, or the last feature
-            map; pooled `(I, pooled_dim)`: what open_clip's `encode_image` gives.
+            Grid `(I, grid_channels, h, w)`: the last layer's patch tokens after the final norm, or the last
+            feature map; pooled `(I, pooled_dim)`: what open_clip's `encode_image` gives.
         """
         x = (images / 255 - self.mean) / self.std
         visual: Any = self.visual

@@ -17,15 +17,17 @@ GROUP_SIZE = 16
 
 
 class SmallCNN(nn.Module):
-    """Stages of 3x3 convolutions, each of which halves the resolution; 64 px -> an 8x8 grid with three stages.
+    """Stages of 3x3 convolutions, each of which halves the resolution; 64 px -> an 8x8 grid with three
+    stages.
 
-    The features of an image don't depend on the other images of the batch, so encoding an image once for all its
-    questions equals encoding it for each. `norm="batch"` gives that up while training.
+    The features of an image don't depend on the other images of the batch, so encoding an image once for all
+    its questions equals encoding it for each. `norm="batch"` gives that up while training.
 
     Args:
         channels: Output channels of each stage.
         depth: Convolutions in a stage; the first has stride 2.
-        norm: `none` (fastest), `group`, or `batch` (makes an image's features depend on its batch while training).
+        norm: `none` (fastest), `group`, or `batch` (makes an image's features depend on its batch while
+            training).
         coordinates: Append x and y in [-1, 1] to the pixels (CoordConv), which helps spatial questions.
         image_size: Side in pixels that images must have; None for any.
         mean: Mean of each RGB channel in [0, 1], subtracted first.

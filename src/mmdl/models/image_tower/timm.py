@@ -26,8 +26,8 @@ class TimmImageTower(nn.Module):
     Args:
         name: Model name, as in `timm.list_models()`, with or without a pretrained tag (`resnet50.a1_in1k`).
         pretrained: Load timm's weights from the Hugging Face hub.
-        checkpoint_path: Local file of weights of this architecture instead (`*.safetensors`, or tensors only); a
-            classifier in it is left out, anything else must fit exactly.
+        checkpoint_path: Local file of weights of this architecture instead (`*.safetensors`, or tensors
+            only); a classifier in it is left out, anything else must fit exactly.
         image_size: Side in pixels; None for the backbone's own. Transformers get resized position embeddings.
 
     Attributes:
@@ -106,8 +106,8 @@ def _create(name: str, pretrained: bool) -> nn.Module:
     except (RuntimeError, OSError, ValueError, HfHubHTTPError) as error:
         raise UserError(
             f"can't load timm model '{name}' with pretrained={pretrained}: {_first_line(error)}",
-            valid="checkpoint_path=/path/to/weights.safetensors, pretrained=false (random weights), or run once with "
-            "network: the weights stay in the Hugging Face cache ($HF_HOME)",
+            valid="checkpoint_path=/path/to/weights.safetensors, pretrained=false (random weights), or run once "
+            "with network: the weights stay in the Hugging Face cache ($HF_HOME)",
         ) from error
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class GatedTanh(nn.Module):
     """`tanh(W x + b) * sigmoid(W' x + b')`.
 
-    Source: Teney et al. 2018, "Tips and Tricks for VQA" (arXiv:1708.02711), equations 1 to 3; Anderson et al. 2018,
-    "Bottom-Up and Top-Down Attention" (arXiv:1707.07998), equations 1 to 3.
+    Source: Teney et al. 2018, "Tips and Tricks for VQA" (arXiv:1708.02711), equations 1 to 3; Anderson et al.
+    2018, "Bottom-Up and Top-Down Attention" (arXiv:1707.07998), equations 1 to 3.
 
     Args:
         in_dim: Size of the input's last dimension.

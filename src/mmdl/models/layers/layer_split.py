@@ -10,10 +10,10 @@ from mmdl.models.features import LayerGroup
 def split_layers(backbone: nn.Module) -> list[LayerGroup]:
     """Split a backbone into `stem`, its repeated blocks, and `neck`, from input to output.
 
-    Blocks are the elements of every `nn.ModuleList` that is reached without entering another block, and of every
-    `nn.Sequential` directly under the backbone; this holds for timm, open_clip and transformers models. What is
-    registered before the first block is the stem, what comes after a block is the neck. Parameters that are no
-    submodule's (class embedding, positions) go to the stem, projections to the neck.
+    Blocks are the elements of every `nn.ModuleList` that is reached without entering another block, and of
+    every `nn.Sequential` directly under the backbone; this holds for timm, open_clip and transformers models.
+    What is registered before the first block is the stem, what comes after a block is the neck. Parameters
+    that are no submodule's (class embedding, positions) go to the stem, projections to the neck.
 
     Args:
         backbone: Any module whose children are registered from input to output.

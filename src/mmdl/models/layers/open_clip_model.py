@@ -27,18 +27,19 @@ def load_open_clip(name: str, pretrained: str | None, image_size: int | None = N
     """Build an open_clip model whose towers are `.visual` and `.text`.
 
     Args:
-        name: A name of `open_clip.list_models()`, `hf-hub:org/repository`, or `local-dir:/folder`; the last two bring
-            their own weights and take no `pretrained`.
-        pretrained: A tag of `open_clip.list_pretrained()`, a local file (`*.safetensors`, or a `*.pt` of tensors
-            only), or None for random weights.
-        image_size: Side in pixels; None for the model's own. Position embeddings are resized only if it is given.
+        name: A name of `open_clip.list_models()`, `hf-hub:org/repository`, or `local-dir:/folder`; the last
+            two bring their own weights and take no `pretrained`.
+        pretrained: A tag of `open_clip.list_pretrained()`, a local file (`*.safetensors`, or a `*.pt` of
+            tensors only), or None for random weights.
+        image_size: Side in pixels; None for the model's own. Position embeddings are resized only if it is
+            given.
 
     Returns:
         The model in float32, on the CPU.
 
     Raises:
-        UserError: Unknown name or tag, activation that the weights were not trained with, missing or unreadable
-            file, weights of another shape, or a hub that can't be reached.
+        UserError: Unknown name or tag, activation that the weights were not trained with, missing or
+            unreadable file, weights of another shape, or a hub that can't be reached.
     """
     has_schema = ":" in name
     if not has_schema and name.replace("/", "-") not in open_clip.list_models():
@@ -48,7 +49,9 @@ def load_open_clip(name: str, pretrained: str | None, image_size: int | None = N
             fix='python -c "import open_clip; print(open_clip.list_models())"',
         )
     if has_schema and pretrained is not None:
-        raise UserError(f"'{name}' brings its own weights, so pretrained={pretrained} has no effect", valid="null")
+        raise UserError(
+            f"'{name}' brings its own weights, so pretrained={pretrained} has no effect", valid="null"
+        )
     file = _local_file(name, pretrained)
     if pretrained is not None and file is None:
         _check_tag(name, pretrained)
@@ -101,7 +104,8 @@ def _local_file(name: str, pretrained: str | None) -> Path | None:
     if path.suffix or len(path.parts) > 1:  # no tag holds a dot or a slash
         raise UserError(
             f"no such weights file: {path}",
-            valid=nearest(pretrained, open_clip.list_pretrained_tags_by_model(name)) or "a local file, or null",
+            valid=nearest(pretrained, open_clip.list_pretrained_tags_by_model(name))
+            or "a local file, or null",
         )
     return None
 

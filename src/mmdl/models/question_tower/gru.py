@@ -49,8 +49,8 @@ class GRU(nn.Module):
             mask: `(Q, L)` bool, True at real tokens.
 
         Returns:
-            States `(Q, L, token_dim)`, zero at padding; the mask; last states `(Q, pooled_dim)`, zero for a question
-            without tokens.
+            States `(Q, L, token_dim)`, zero at padding; the mask; last states `(Q, pooled_dim)`, zero for a
+            question without tokens.
         """
         lengths = mask.sum(dim=1)  # (Q,)
         longest = _longest(lengths, tokens.shape[1])
@@ -70,7 +70,10 @@ class GRU(nn.Module):
 
     def layer_groups(self) -> list[LayerGroup]:
         """The embedding, then the recurrent layer."""
-        recurrent: list[nn.Module] = [self.forwards, *([self.backwards] if self.backwards is not None else [])]
+        recurrent: list[nn.Module] = [
+            self.forwards,
+            *([self.backwards] if self.backwards is not None else []),
+        ]
         return [LayerGroup("embedding", [self.embedding]), LayerGroup("gru", recurrent)]
 
 

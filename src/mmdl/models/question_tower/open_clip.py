@@ -23,9 +23,10 @@ class OpenCLIPQuestionTower(nn.Module):
     Args:
         name: Model name, as in `open_clip.list_models()`; `hf-hub:org/repository` or `local-dir:/folder`.
         pretrained: Pretrained tag, local file of weights, or None for random weights.
-        max_length: Tokens to compute; None for the model's context length. Fewer are faster and change nothing where
-            attention is causal and the last token is pooled (CLIP); elsewhere they are refused.
-        vocab_size: The tokenizer's number of ids, to refuse a tokenizer that is not the model's; None to skip.
+        max_length: Tokens to compute; None for the model's context length. Fewer are faster and change
+            nothing where attention is causal and the last token is pooled (CLIP); elsewhere they are refused.
+        vocab_size: The tokenizer's number of ids, to refuse a tokenizer that is not the model's; None to
+            skip.
 
     Attributes:
         token_dim: Width of the last layer.
@@ -65,8 +66,8 @@ class OpenCLIPQuestionTower(nn.Module):
             mask: `(Q, L)` bool, True at real tokens.
 
         Returns:
-            Last layer `(Q, L, token_dim)`, the mask, and pooled `(Q, pooled_dim)`: what open_clip's `encode_text`
-            gives.
+            Last layer `(Q, L, token_dim)`, the mask, and pooled `(Q, pooled_dim)`: what open_clip's
+            `encode_text` gives.
         """
         text: Any = self.text
         if self.is_hugging_face:  # open_clip's own forward drops the first token of some of these
@@ -94,6 +95,8 @@ def _shorten(text: Any, name: str, max_length: int | None) -> int:
         return context
     is_causal = getattr(text, "attn_mask", None) is not None and text.cls_emb is None
     if max_length > context or not is_causal or text.pool_type not in ("argmax", "eos"):
-        raise UserError(f"max_length={max_length}: '{name}' needs its {context} tokens", valid=f"null or {context}")
+        raise UserError(
+            f"max_length={max_length}: '{name}' needs its {context} tokens", valid=f"null or {context}"
+        )
     text.register_buffer("attn_mask", text.attn_mask[:max_length, :max_length].clone(), persistent=False)
     return max_length

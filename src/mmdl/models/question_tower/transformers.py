@@ -29,15 +29,16 @@ class TransformersQuestionTower(nn.Module):
         name: Repository on the Hugging Face hub, or a local folder with `config.json`.
         pretrained: Load the weights; otherwise only the config, with random weights.
         pooling: `mean` over real tokens, or `cls`: the first token.
-        vocab_size: The tokenizer's number of ids, to refuse a tokenizer that is not the model's; None to skip.
+        vocab_size: The tokenizer's number of ids, to refuse a tokenizer that is not the model's; None to
+            skip.
 
     Attributes:
         token_dim: Width of the last layer.
         pooled_dim: The same.
 
     Raises:
-        UserError: Neither a folder nor reachable on the hub; weights that lack or misfit a layer; another tokenizer;
-            a model that is no text encoder.
+        UserError: Neither a folder nor reachable on the hub; weights that lack or misfit a layer; another
+            tokenizer; a model that is no text encoder.
     """
 
     def __init__(
@@ -96,13 +97,15 @@ def _load(name: str, pretrained: bool) -> nn.Module:
         raise UserError(
             f"can't load '{name}' with pretrained={pretrained}: {'; '.join(lines[:2])}",
             valid="a repository on the Hugging Face hub, or a local folder with config.json and weights",
-            fix="without network: question_tower.name=/path/to/folder, or run once with network (the files stay in "
-            "$HF_HOME)",
+            fix="without network: question_tower.name=/path/to/folder, or run once with network "
+            "(the files stay in $HF_HOME)",
         ) from error
     missing = [key for key in report["missing_keys"] if not key.startswith("pooler.")]
     unfit = [*missing, *(str(key) for key in report["mismatched_keys"]), *report.get("error_msgs", [])]
     if unfit:
-        raise UserError(f"the weights of '{name}' lack or misfit {len(unfit)} tensors: {', '.join(unfit[:5])}")
+        raise UserError(
+            f"the weights of '{name}' lack or misfit {len(unfit)} tensors: {', '.join(unfit[:5])}"
+        )
     return model
 
 

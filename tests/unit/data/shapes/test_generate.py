@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmdl.data.shapes import generate as generate_module
 from mmdl.data.shapes import generate_shapes
+from mmdl.data.shapes.split import SPLITS, sample_split
 from mmdl.errors import UserError
 
 TINY = {"train": 4, "val": 2, "test": 2, "progress": False}
@@ -89,16 +90,19 @@ def test_counts_ids_and_pictures_fit_together(shapes):
         assert [scene["image_id"] for scene in read(f"scenes_{split}.json")["scenes"]] == sorted(ids)
 
 
-def test_splits_are_disjoint_even_where_scenes_are_few(tmp_path):
-    # One object: so few scenes that splits would meet by chance.
-    generate_shapes(
-        tmp_path / "data", train=3000, val=50, test=50, min_objects=1, max_objects=1, progress=False
-    )
-    signatures = []
-    for split in ("train", "val", "test"):
-        scenes = json.loads((tmp_path / "data" / f"scenes_{split}.json").read_text())["scenes"]
-        signatures += [json.dumps(sorted(map(json.dumps, scene["objects"]))) for scene in scenes]
-    assert len(set(signatures)) == 3100
+def test_splits_share_no_scene(shapes):
+    _, read = shapes
+    scenes = [scene for split in SPLITS for scene in read(f"scenes_{split}.json")["scenes"]]
+    assert len({json.dumps(sorted(map(json.dumps, scene["objects"]))) for scene in scenes}) == 740
+
+
+def test_a_scene_that_is_taken_is_drawn_anew():
+    # Single objects: few enough different scenes to meet by chance.
+    taken = set()
+    made = [scene for split in SPLITS for scene in sample_split(0, split, 4000, 1, 1, taken)]
+    assert len({scene.signature() for scene in made}) == len(taken) == 12_000
+    free = [scene for split in SPLITS for scene in sample_split(0, split, 4000, 1, 1, set())]
+    assert len({scene.signature() for scene in free}) < 12_000
 
 
 def test_boxes_hold_their_objects_and_do_not_overlap(shapes):
