@@ -125,13 +125,15 @@ def build_trainer(
     cfg: DictConfig, callbacks: list[Any] | None = None, loggers: list[Any] | None = None
 ) -> pl.Trainer:
     """Lightning's Trainer with mmdl's checkpoints, order of samples and progress."""
+    import lightning.pytorch  # noqa: F401 - sets up its loggers, which are to be quiet
+
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
     from mmdl.runs.hardware import resolve_precision
 
+    quiet_console()
     node = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(node, dict)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))
-    cfg.trainer.precision = node["precision"]
     trainer: pl.Trainer = instantiate(
         node,
         callbacks=callbacks or [],

@@ -69,7 +69,9 @@ def _of_arguments(arguments: ast.arguments, module: str, *, skip_first: bool) ->
 def _unpacked(argument: ast.arg | None, module: str) -> dict[str, Parameter]:
     """The keys of a `TypedDict` of mmdl's in `**options: Unpack[Options]` (PEP 692)."""
     annotation = argument.annotation if argument is not None else None
-    if not (isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).split(".")[-1] == "Unpack"):
+    if not (
+        isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).split(".")[-1] == "Unpack"
+    ):
         return {}
     source = find(origin(module, ast.unparse(annotation.slice)))
     if source is None or not isinstance(source.node, ast.ClassDef):

@@ -54,8 +54,13 @@ def main(cfg):
     }
     print(json.dumps(seen), flush=True)
     os.environ["LEFT_BY_A_JOB"] = "1"
-    if cfg.ask == "rank" and seen["rank"] == 0:
-        command, cwd = next_rank()
+    if cfg.ask in ("rank", "lightning") and seen["rank"] == 0:
+        if cfg.ask == "lightning":
+            from lightning.fabric.strategies.launchers.subprocess_script import _hydra_subprocess_cmd
+
+            command, cwd = _hydra_subprocess_cmd(local_rank=1)
+        else:
+            command, cwd = next_rank()
         subprocess.run(command, cwd=cwd, env={**os.environ, "LOCAL_RANK": "1"}, check=True)
     if cfg.ask == "user_error":
         raise UserError("no such thing", "a thing", "look for it")

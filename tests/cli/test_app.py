@@ -74,6 +74,15 @@ def test_a_further_rank_is_started_as_lightning_does(place, console):
     assert not list(place.caller.glob("**/.hydra"))
 
 
+@pytest.mark.slow  # imports Lightning twice
+@pytest.mark.parametrize("console", [False, True])
+def test_lightnings_own_function_starts_the_same_rank(place, console):
+    first, second = place.seen("train", "ask=lightning", "+experiment=vqa", "seed=9", console=console)
+    assert second["rank"] == 1
+    assert second["argv"] == [*first["argv"], *APPENDED]
+    assert second["cfg"] == first["cfg"]
+
+
 def test_each_job_of_a_multirun_has_its_own_argv_environment_and_ranks(place):
     words = ["train", "-m", "seed=1,2", "ask=rank", "hydra.sweep.subdir=x", "--config-dir", "conf"]
     (place.caller / "conf").mkdir()
@@ -118,3 +127,26 @@ def test_other_launchers_run_the_same_jobs(place):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     seen = place.seen("train", "-m", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=1,2")
     assert sorted(job["argv"][2] for job in seen) == ["seed=1", "seed=2"]
+
+
+def test_composing_inside_a_job_leaves_hydra_as_it_was(place, monkeypatch):
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    def command(config):
+        before = GlobalHydra.instance().hydra, HydraConfig.get().job.name
+        assert compose("train", ["seed=5"]).seed == 5
+        assert (GlobalHydra.instance().hydra, HydraConfig.get().job.name) == before
+        assert before[1] == "train"
+
+    monkeypatch.setattr(sys.modules["mmdl.commands.train"], "main", command)
+    assert dispatch(["train"]) == 0
+    assert GlobalHydra.instance().hydra is None
+
+
+def test_a_config_may_ask_for_a_multirun_itself(place):
+    (place.caller / "conf" / "experiment").mkdir(parents=True)
+    (place.caller / "conf" / "experiment" / "many.yaml").write_text(
+        "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params: {seed: '4,5'}\n"
+    )
+    assert [job["cfg"]["seed"] for job in place.seen("train", "+experiment=many")] == [4, 5]

@@ -82,7 +82,7 @@ def test_a_config_can_not_set_what_decides_which_code_runs(place, name, refused)
 
 
 def test_a_search_path_imports_no_foreign_package(place):
-    with pytest.raises(UserError, match="'pkg://this.conf' would import the package 'this'"):
+    with pytest.raises(UserError, match=r"'pkg://this\.conf' would import the package 'this'"):
         compose("train", ["hydra.searchpath=[pkg://this.conf]"])
     (place.caller / "conf").mkdir()
     text = (

@@ -109,7 +109,8 @@ def test_signatures_are_read_from_the_source(name, parameters, is_open):
 def test_a_signature_that_the_source_does_not_tell_is_unknown():
     assert signature_of(T + "Foreign") is None
     assert signature_of("fractions.Fraction") is None
-    assert list(signature_of("fractions.Fraction", imports=True).parameters) == ["numerator", "denominator"]
+    imported = signature_of("fractions.Fraction", imports=True)
+    assert list(imported.parameters)[:2] == ["numerator", "denominator"]
 
 
 def errors(config, **options):

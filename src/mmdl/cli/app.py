@@ -16,6 +16,7 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import ConfigSearchPath, SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, InstantiationException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -25,6 +26,7 @@ from mmdl.cli.arguments import parse_hydra
 from mmdl.cli.guard import GuardedHydra
 from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
+from mmdl.cli.presets import presets_last
 from mmdl.errors import UserError
 from mmdl.resolvers import register_resolvers
 
@@ -69,11 +71,15 @@ def hydra_for(
     if config_dir is not None:
         anchor = SearchPathQuery(provider="schema", path=None)
         search_path.prepend("command-line", f"file://{Path(config_dir).absolute()}", anchor)
+    # A command may compose while its own job runs: both of Hydra's globals are put back.
+    outer, outer_config = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None  # what an earlier job has set must not resolve ${hydra:...} now
     try:
         yield GuardedHydra.create_main_hydra2(verb, search_path)
     finally:
-        GlobalHydra.instance().clear()
+        GlobalHydra.instance().hydra = outer
+        HydraConfig.instance().cfg = outer_config
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), *, with_hydra: bool = False) -> DictConfig:
@@ -151,6 +157,7 @@ def run(
         UserError: For every mistake in the command line or a config.
     """
     found = parse_hydra(words)
+    found.overrides = presets_last(found.overrides)
     argv = [sys.argv[0], verb, *words, *(word for name in trusted for word in ("--trust", name))]
     job = Job(verb, argv, _flags(found, trusted), whole=whole)
     with _plain_warnings(), hydra_for(verb, found.config_dir, found.config_path) as hydra:

@@ -227,3 +227,25 @@ class GuardedHydra(Hydra):
         hydra = cls(task_name=task_name, config_loader=GuardedLoader(config_search_path=config_search_path))
         GlobalHydra.instance().initialize(hydra)
         return hydra
+
+    def get_mode(self, config_name: str | None, overrides: list[str]) -> RunMode | None:
+        """The mode that the config itself asks for (`hydra.mode`), or None.
+
+        Hydra's own method hides the errors of this composition, and finds them again in a second one.
+
+        Args:
+            config_name: The primary config.
+            overrides: The overrides of the command line.
+
+        Raises:
+            UserError: If the config can't be composed.
+        """
+        config = self.compose_config(
+            config_name,
+            overrides,
+            run_mode=RunMode.MULTIRUN,
+            with_log_configuration=False,
+            validate_sweep_overrides=False,
+        )
+        mode: RunMode | None = config.hydra.mode
+        return mode

@@ -66,6 +66,7 @@ def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
     errors = checking.split_errors(data)
     try:
         precision = resolve_precision(cfg.trainer.precision, str(cfg.trainer.accelerator))
+        cfg.trainer.precision = precision  # so that the saved configuration shows what was used
     except UserError as error:
         errors.append(error)
         precision = "?"

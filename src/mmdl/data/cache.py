@@ -182,7 +182,7 @@ class FeatureCache:
     ) -> None:
         def build(folder: Path) -> dict[str, Any]:
             arrays: dict[str, Any] = {}
-            with tqdm(total=count, desc=description, unit="row", leave=False) as bar:
+            with tqdm(total=count, desc=description, unit="row", leave=False, disable=None) as bar:
                 for rows, features in batches():
                     for name, value in features.items():
                         if name not in arrays:
@@ -231,7 +231,9 @@ def _decode_all(
     # Pillow decodes and resizes outside the interpreter lock.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         done = pool.map(decode, range(len(paths)))
-        for _ in tqdm(done, total=len(paths), desc=description or "decoding", unit="image", leave=False):
+        for _ in tqdm(
+            done, total=len(paths), desc=description or "decoding", unit="image", leave=False, disable=None
+        ):
             pass
     pixels.flush()
     return dict(sorted(bad.items()))

@@ -231,6 +231,7 @@ class _Fetch:
             self.hashed += len(block)
 
     def _refused(self, error: urllib.error.HTTPError, have: int) -> None:
+        error.close()
         if error.code == 416 and have:
             match = _CONTENT_RANGE.fullmatch(error.headers.get("Content-Range", ""))
             if match is not None and match[2] == str(have):  # all is here: only the end was missed

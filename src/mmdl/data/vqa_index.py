@@ -30,7 +30,7 @@ READER_VERSION = 1
 _QUESTION_COLUMNS = ("question_id", "image", "question", "answers", "question_type", "answer_type")
 
 
-class DamagedIndex(UserError):  # noqa: N818  (it names what was found, as `UserError` does)
+class DamagedIndex(UserError):
     """A saved index that is incomplete, changed, or of another version."""
 
 

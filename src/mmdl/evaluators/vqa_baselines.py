@@ -138,7 +138,9 @@ class VQABaselines:
         optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.01)
         batches = -(-len(weights) // self.batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
-        with tqdm(total=epochs * batches, desc="question-only baseline", unit="batch", leave=False) as bar:
+        with tqdm(
+            total=epochs * batches, desc="question-only baseline", unit="batch", leave=False, disable=None
+        ) as bar:
             for _ in range(epochs):
                 for rows in torch.randperm(len(weights)).split(self.batch_size):
                     logits = model(train.ids[rows].to(device), train.mask[rows].to(device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -60,9 +60,11 @@ class ImageTower(Protocol):
     pooled_dim: int
     image_size: int | None
 
-    def __call__(self, images: Tensor) -> ImageFeatures: ...
+    def __call__(self, images: Tensor) -> ImageFeatures:
+        """Encode images."""
 
-    def layer_groups(self) -> list[LayerGroup]: ...
+    def layer_groups(self) -> list[LayerGroup]:
+        """Groups of parameters from input to output; names without the tower's own prefix."""
 
 
 class QuestionTower(Protocol):
@@ -71,9 +73,11 @@ class QuestionTower(Protocol):
     token_dim: int
     pooled_dim: int
 
-    def __call__(self, tokens: Tensor, mask: Tensor) -> QuestionFeatures: ...
+    def __call__(self, tokens: Tensor, mask: Tensor) -> QuestionFeatures:
+        """Encode questions."""
 
-    def layer_groups(self) -> list[LayerGroup]: ...
+    def layer_groups(self) -> list[LayerGroup]:
+        """Groups of parameters from input to output; names without the tower's own prefix."""
 
 
 class Fusion(Protocol):
@@ -89,15 +93,15 @@ class Fusion(Protocol):
     uses_grid: bool
     uses_tokens: bool
 
-    def __call__(self, image: ImageFeatures, question: QuestionFeatures, image_index: Tensor) -> Tensor: ...
+    def __call__(self, image: ImageFeatures, question: QuestionFeatures, image_index: Tensor) -> Tensor:
+        """Fuse; `image_index` is `(Q,)` int64 in [0, I). Returns `(Q, out_dim)` float."""
 
 
 class FusionFactory(Protocol):
     """What a config gives for a fusion: a partial that only lacks the sizes of the towers' features."""
 
-    def __call__(
-        self, *, grid_channels: int, image_dim: int, token_dim: int, question_dim: int
-    ) -> Fusion: ...
+    def __call__(self, *, grid_channels: int, image_dim: int, token_dim: int, question_dim: int) -> Fusion:
+        """Build the fusion."""
 
 
 def prefixed(prefix: str, groups: Iterable[LayerGroup]) -> list[LayerGroup]:
@@ -108,4 +112,4 @@ def prefixed(prefix: str, groups: Iterable[LayerGroup]) -> list[LayerGroup]:
 def as_module(part: object) -> nn.Module:
     """A tower or fusion as the `nn.Module` that it also is (Python has no intersection types)."""
     assert isinstance(part, nn.Module), type(part)
-    return cast(nn.Module, part)
+    return part

@@ -61,7 +61,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged: its content does not match its SHA-256", fix=fix)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile, ValueError) as error:
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        zipfile.BadZipFile,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(f"{path} is not a checkpoint: {str(error).splitlines()[0]}", fix=fix) from error
     if not isinstance(checkpoint, dict) or MMDL_KEY not in checkpoint:
         raise UserError(f"{path} was not written by mmdl", valid="a checkpoint of a run folder", fix=fix)

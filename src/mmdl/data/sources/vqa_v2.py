@@ -74,7 +74,7 @@ FILES: tuple[RemoteFile, ...] = (
         "questions",
         "v2_OpenEnded_mscoco_train2014_questions.json",
         "05a64b6e2582d06d7585f5429674a9a33851878be1bff9f8668cdcf792df611e",
-        7_239_401,
+        None,
         45_000_000,
     ),
     RemoteFile(
@@ -82,7 +82,7 @@ FILES: tuple[RemoteFile, ...] = (
         "questions",
         "v2_OpenEnded_mscoco_val2014_questions.json",
         "e71f6c5c3e97a51d050f28243e262b28cd0c48d11a6b4632d769d30d3f93222a",
-        3_494_929,
+        None,
         22_000_000,
     ),
     RemoteFile(
@@ -98,7 +98,7 @@ FILES: tuple[RemoteFile, ...] = (
         "annotations",
         "v2_mscoco_train2014_annotations.json",
         "fb101bcefe91422c543c2bb6d70af11eb3119d0ff745ae283d09acdf66250853",
-        21_708_861,
+        None,
         400_000_000,
     ),
     RemoteFile(
@@ -106,7 +106,7 @@ FILES: tuple[RemoteFile, ...] = (
         "annotations",
         "v2_mscoco_val2014_annotations.json",
         "0caae7c8d1dafd852727f5ac046bc1efca9b72026bd6ffa34fc489f3a7b3291e",
-        10_518_930,
+        None,
         200_000_000,
     ),
     RemoteFile(

@@ -45,8 +45,9 @@ class WordTokenizer:
         return len(self._ids)
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Build the vocabulary, replacing any earlier one; words in alphabetical order, so that order of
-        texts is moot.
+        """Build the vocabulary, replacing any earlier one.
+
+        Words stand in alphabetical order, so the order of the texts is moot.
 
         Args:
             texts: Training texts.

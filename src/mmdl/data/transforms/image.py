@@ -56,7 +56,7 @@ _TURNS = {
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class BadImage(UserError):  # noqa: N818  (it names what the user has, as `UserError` does)
+class BadImage(UserError):
     """An image file that can't be used.
 
     Args:

@@ -11,8 +11,7 @@ from mmdl.models.layers.coordinates import append_coordinates
 
 
 class CrossAttention(nn.Module):
-    """Question tokens attend to each other, then to the cells of the image grid; the mean over tokens goes
-    out.
+    """Question tokens attend to each other, then to the cells of the image grid; their mean goes out.
 
     The guided-attention half of MCAN (Yu et al. 2019, arXiv:1906.10770), with pre-norm. Keys and values of
     the grid are projected once an image.
@@ -124,6 +123,8 @@ class CrossAttentionLayer(nn.Module):
         return x + self.dropout(self.feed_forward(x))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        parts = [part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (query, key, value)]
-        attended = F.scaled_dot_product_attention(*parts, attn_mask=mask)  # (Q, heads, T, hidden_dim / heads)
+        query, key, value = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (query, key, value))
+        attended = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask
+        )  # (Q, heads, T, hidden_dim / heads)
         return attended.transpose(1, 2).flatten(2)

@@ -20,8 +20,7 @@ class FiLM(nn.Module):
     """Residual convolution blocks whose channels the question scales and shifts, then global pooling.
 
     Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (arXiv:1709.07871).
-        Different
-    here: group norm or none instead of batch norm (an image's result must not depend on its batch), maximum
+    Different here: group norm or none instead of batch norm (an image's result must not depend on its batch), maximum
     and mean pooling instead of the maximum alone, and all of the first block that precedes its modulation
     runs once an image instead of once a question.
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmdl.models.features import ImageFeatures, LayerGroup
 from mmdl.models.layers.layer_split import split_layers
+from mmdl.models.layers.normalize import Normalize
 from mmdl.models.layers.open_clip_model import load_open_clip
 
 
@@ -38,8 +39,7 @@ class OpenCLIPImageTower(nn.Module):
         size = model.visual.image_size
         self.image_size: int = size if isinstance(size, int) else int(size[0])
         config = model.visual.preprocess_cfg
-        self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(config["mean"], config["std"])
         with torch.no_grad():
             blank = torch.zeros(1, 3, self.image_size, self.image_size, dtype=torch.uint8)
             features = self.eval()(blank)
@@ -57,7 +57,7 @@ class OpenCLIPImageTower(nn.Module):
             Grid `(I, grid_channels, h, w)`: the last layer's patch tokens after the final norm, or the last
             feature map; pooled `(I, pooled_dim)`: what open_clip's `encode_image` gives.
         """
-        x = (images / 255 - self.mean) / self.std
+        x = self.normalize(images)
         visual: Any = self.visual
         out = visual.forward_intermediates(x, indices=1, normalize_intermediates=True, output_fmt="NCHW")
         return ImageFeatures(grid=out["image_intermediates"][-1], pooled=out["image_features"])

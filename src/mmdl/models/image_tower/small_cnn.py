@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from mmdl.models.features import ImageFeatures, LayerGroup
 from mmdl.models.layers.coordinates import append_coordinates
+from mmdl.models.layers.normalize import Normalize
 
 Norm = Literal["none", "group", "batch"]
 GROUP_SIZE = 16
@@ -17,8 +19,7 @@ GROUP_SIZE = 16
 
 
 class SmallCNN(nn.Module):
-    """Stages of 3x3 convolutions, each of which halves the resolution; 64 px -> an 8x8 grid with three
-    stages.
+    """Stages of 3x3 convolutions, each of which halves the resolution: 64 px become an 8x8 grid.
 
     The features of an image don't depend on the other images of the batch, so encoding an image once for all
     its questions equals encoding it for each. `norm="batch"` gives that up while training.
@@ -53,12 +54,9 @@ class SmallCNN(nn.Module):
         self.pooled_dim = 2 * channels[-1]
         self.image_size = image_size
         self.coordinates = coordinates
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(mean, std)
         widths = [3 + 2 * coordinates, *channels]
-        self.stages = nn.ModuleList(
-            _stage(before, after, depth, norm) for before, after in zip(widths, widths[1:], strict=False)
-        )
+        self.stages = nn.ModuleList(_stage(before, after, depth, norm) for before, after in pairwise(widths))
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Encode images.
@@ -69,7 +67,7 @@ class SmallCNN(nn.Module):
         Returns:
             Grid `(I, channels[-1], H / 2^stages, W / 2^stages)` and pooled `(I, 2 * channels[-1])`.
         """
-        x = (images / 255 - self.mean) / self.std
+        x = self.normalize(images)
         if self.coordinates:
             x = append_coordinates(x)  # (I, 5, H, W)
         for stage in self.stages:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mmdl.errors import UserError, nearest
 from mmdl.models.features import ImageFeatures, LayerGroup
 from mmdl.models.layers.layer_split import split_layers
+from mmdl.models.layers.normalize import Normalize
 
 
 class TimmImageTower(nn.Module):
@@ -55,8 +56,7 @@ class TimmImageTower(nn.Module):
         if self.image_size != config["input_size"][-1] and hasattr(backbone, "set_input_size"):
             backbone.set_input_size(img_size=self.image_size)
         self.backbone: nn.Module = backbone
-        self.register_buffer("mean", torch.tensor(config["mean"]).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(config["std"]).view(3, 1, 1), persistent=False)
+        self.normalize = Normalize(config["mean"], config["std"])
         with torch.no_grad():
             blank = torch.zeros(1, 3, self.image_size, self.image_size, dtype=torch.uint8)
             features = self.eval()(blank)
@@ -75,7 +75,7 @@ class TimmImageTower(nn.Module):
             `(I, pooled_dim)` of `forward_head`.
         """
         backbone: Any = self.backbone
-        features = backbone.forward_features((images / 255 - self.mean) / self.std)
+        features = backbone.forward_features(self.normalize(images))
         pooled = backbone.forward_head(features, pre_logits=True)
         return ImageFeatures(grid=self._as_grid(features, images.shape[-2:]), pooled=pooled)
 

@@ -7,8 +7,9 @@ from torch import Tensor
 
 
 def append_coordinates(grid: Tensor) -> Tensor:
-    """Append the x and y coordinate of each cell as two channels (CoordConv, Liu et al. 2018,
-    arXiv:1807.03247).
+    """Append the x and y coordinate of each cell as two channels.
+
+    Source: CoordConv, Liu et al. 2018, arXiv:1807.03247.
 
     Args:
         grid: `(N, C, h, w)` float.

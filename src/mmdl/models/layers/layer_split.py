@@ -21,7 +21,8 @@ def split_layers(backbone: nn.Module) -> list[LayerGroup]:
     Returns:
         Groups that hold every parameter of `backbone` once; groups without parameters are left out.
 
-    >>> layers = nn.ModuleDict({"conv": nn.Conv2d(3, 4, 1), "blocks": nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))})
+    >>> blocks = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    >>> layers = nn.ModuleDict({"conv": nn.Conv2d(3, 4, 1), "blocks": blocks})
     >>> [group.name for group in split_layers(layers)]
     ['stem', 'blocks.0', 'blocks.1']
     """

@@ -1,0 +1,80 @@
+"""What tests share: a data home, real data where it is there, and runs in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    """The checkout."""
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real data; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("MMDL_TEST_DATA", REPO.parent / "shared" / "data"))
+    if not (folder / "README.md").is_file():
+        pytest.skip(f"no real data in {folder} (MMDL_TEST_DATA)")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One data home for the whole session, shared by the processes of pytest-xdist; nothing touches the user's."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "mmdl-data"
+    before = {name: os.environ.get(name) for name in ("MMDL_DATA", "WANDB_MODE", "HF_HUB_OFFLINE")}
+    os.environ.update(MMDL_DATA=str(folder), WANDB_MODE="offline", HF_HUB_OFFLINE="1")
+    yield folder
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def no_run_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's id must not reach the next test."""
+    monkeypatch.setenv("MMDL_RUN_ID", "x")
+    monkeypatch.delenv("MMDL_RUN_ID")
+
+
+def run_verb(verb: str, *overrides: str) -> Any:
+    """Compose a verb's configuration as the command line would, and run it in this process."""
+    import importlib
+
+    from mmdl.cli.app import compose
+
+    os.environ.pop("MMDL_RUN_ID", None)
+    try:
+        return importlib.import_module(f"mmdl.commands.{verb}").main(compose(verb, list(overrides)))
+    finally:
+        os.environ.pop("MMDL_RUN_ID", None)
+
+
+QUICK = ("+experiment=vqa", "quick=true", "logger=none")
+
+
+@pytest.fixture(scope="session")
+def run_command() -> Callable[..., Any]:
+    """`run_command("train", "+experiment=vqa", ...)` runs a verb in this process."""
+    return run_verb
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A quick VQA run: `root` of the runs, `id`, `path`."""
+    root = tmp_path_factory.mktemp("runs")
+    run_verb("train", *QUICK, f"run.root={root}", "run.id=one", "trainer.max_epochs=2")
+    return SimpleNamespace(root=root, id="one", path=root / "one")

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from mmdl.data.sampler import GroupedBatchSampler, grouped_order
+
+OFFSETS = np.cumsum([0, 3, 1, 4, 2, 5, 1, 2])
+
+
+def rows_of(sampler):
+    return [batch.tolist() for batch in sampler]
+
+
+def test_order_is_a_permutation_that_keeps_groups_together():
+    order = grouped_order(OFFSETS, seed=3, epoch=1)
+    assert sorted(order.tolist()) == list(range(18))
+    group_of = np.searchsorted(OFFSETS, order, side="right")
+    changes = int((np.diff(group_of) != 0).sum())
+    assert changes == len(OFFSETS) - 2
+
+
+def test_order_depends_on_seed_and_epoch_only():
+    assert grouped_order(OFFSETS, 0, 1).tolist() == grouped_order(OFFSETS, 0, 1).tolist()
+    assert grouped_order(OFFSETS, 0, 1).tolist() != grouped_order(OFFSETS, 0, 2).tolist()
+    assert grouped_order(OFFSETS, 0, 1).tolist() != grouped_order(OFFSETS, 1, 1).tolist()
+
+
+def test_ungrouped_order_is_a_permutation_of_rows():
+    order = grouped_order(OFFSETS, 0, 0, group=False)
+    assert sorted(order.tolist()) == list(range(18))
+    assert order.tolist() != grouped_order(OFFSETS, 0, 0).tolist()
+
+
+@pytest.mark.parametrize("start", range(6))
+def test_starting_at_a_batch_equals_the_tail_of_the_whole_epoch(start):
+    whole = rows_of(GroupedBatchSampler(OFFSETS, 3, seed=5, start=(2, 0)))
+    resumed = GroupedBatchSampler(OFFSETS, 3, seed=5, start=(2, start))
+    assert rows_of(resumed) == whole[start:]
+    assert len(resumed) == len(whole)
+    resumed.set_epoch(3)
+    following = GroupedBatchSampler(OFFSETS, 3, seed=5)
+    following.set_epoch(3)
+    assert rows_of(resumed) == rows_of(following)
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_ranks_together_see_the_global_order(world_size):
+    batch_size = 6 // world_size
+    ranks = [
+        rows_of(GroupedBatchSampler(OFFSETS, batch_size, seed=1, rank=rank, world_size=world_size))
+        for rank in range(world_size)
+    ]
+    joined = [row for step in zip(*ranks, strict=True) for part in step for row in part]
+    assert joined == grouped_order(OFFSETS, 1, 0).tolist()
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4, 5])
+def test_evaluation_sees_every_row_once_on_any_number_of_ranks(world_size):
+    seen = [
+        row
+        for rank in range(world_size)
+        for batch in GroupedBatchSampler(OFFSETS, 4, shuffle=False, rank=rank, world_size=world_size)
+        for row in batch.tolist()
+    ]
+    assert sorted(seen) == list(range(18))
+
+
+def test_training_steps_are_equal_on_all_ranks_when_few_rows_are_left():
+    offsets = np.arange(0, 10)  # 9 rows, 2 ranks of 4: one row is left
+    counts = [len(rows_of(GroupedBatchSampler(offsets, 4, rank=r, world_size=2))) for r in range(2)]
+    assert counts == [1, 1]
+
+
+def test_overfitting_repeats_the_same_first_batches():
+    sampler = GroupedBatchSampler(OFFSETS, 4, limit=2)
+    first = rows_of(sampler)
+    sampler.set_epoch(7)
+    assert rows_of(sampler) == first == [[0, 1, 2, 3], [4, 5, 6, 7]]

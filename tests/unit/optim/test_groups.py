@@ -1,0 +1,61 @@
+import pytest
+import torch
+from torch import nn
+
+from mmdl.errors import UserError
+from mmdl.models.features import LayerGroup
+from mmdl.optim.groups import freeze, parameter_groups
+
+
+class Towers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block, self.head = nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 2)
+
+    def layer_groups(self):
+        return [
+            LayerGroup("image_tower.stem", [self.stem]),
+            LayerGroup("image_tower.block", [self.block]),
+            LayerGroup("head", [self.head]),
+        ]
+
+
+def test_every_parameter_once_and_no_decay_on_vectors():
+    model = Towers()
+    groups = parameter_groups(model, 0.1, 0.01)
+    ids = [id(p) for group in groups for p in group["params"]]
+    assert sorted(ids) == sorted(id(p) for p in model.parameters())
+    for group in groups:
+        assert all((p.ndim >= 2) == (group["weight_decay"] == 0.01) for p in group["params"])
+
+
+def test_frozen_parameters_are_left_out():
+    model = Towers()
+    assert freeze(model, ["image_tower*"]) == 2 * 3 + 3 + 3 * 3 + 3
+    groups = parameter_groups(model, 0.1, 0.0)
+    assert {id(p) for g in groups for p in g["params"]} == {id(p) for p in model.head.parameters()}
+
+
+def test_scales_and_layer_decay_multiply():
+    model = Towers()
+    groups = parameter_groups(model, 1.0, 0.0, {"image_tower*": 0.5}, layer_decay=0.1)
+    rate = {id(p): g["lr"] for g in groups for p in g["params"]}
+    assert rate[id(model.stem.weight)] == pytest.approx(0.05)
+    assert rate[id(model.block.weight)] == pytest.approx(0.5)
+    assert rate[id(model.head.weight)] == pytest.approx(1.0)
+
+
+def test_a_pattern_without_a_match_names_the_nearest():
+    with pytest.raises(UserError, match="imgae_tower") as caught:
+        freeze(Towers(), ["imgae_tower.stem"])
+    assert "image_tower.stem" in str(caught.value)
+
+
+def test_the_optimizer_steps_with_the_rates_of_its_groups():
+    model = Towers()
+    optimizer = torch.optim.SGD(parameter_groups(model, 1.0, 0.0, {"image_tower*": 0.0}), lr=1.0)
+    before = model.stem.weight.clone(), model.head.weight.clone()
+    model.head(model.block(model.stem(torch.ones(1, 2)))).sum().backward()
+    optimizer.step()
+    assert torch.equal(model.stem.weight, before[0])
+    assert not torch.equal(model.head.weight, before[1])

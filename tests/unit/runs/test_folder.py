@@ -1,0 +1,73 @@
+import pytest
+
+from mmdl.errors import UserError
+from mmdl.runs.folder import RUN_ID_VARIABLE, RunFolder, find_run, make_run_id, run_ids
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in (
+        RUN_ID_VARIABLE,
+        "SLURM_JOB_ID",
+        "SLURM_STEP_ID",
+        "SLURM_ARRAY_JOB_ID",
+        "TORCHELASTIC_RUN_ID",
+    ):
+        monkeypatch.setenv(name, "x")  # so that monkeypatch restores it after the code sets it
+        monkeypatch.delenv(name)
+
+
+def test_a_given_id_wins_and_is_handed_down(monkeypatch):
+    import os
+
+    assert make_run_id("mine", "vqa") == "mine"
+    assert os.environ[RUN_ID_VARIABLE] == "mine"
+    assert make_run_id(None, "vqa") == "mine"
+
+
+def test_ids_from_the_scheduler(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    monkeypatch.setenv("SLURM_STEP_ID", "0")
+    assert make_run_id(None, "vqa") == "slurm-12"
+    monkeypatch.delenv(RUN_ID_VARIABLE)
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert make_run_id(None, "vqa") == "slurm-7_3"
+
+
+@pytest.mark.parametrize("bad", ["../x", "a/b", ".hidden", "a b", "x" * 200])
+def test_an_id_that_is_no_folder_name_is_refused(bad):
+    with pytest.raises(UserError, match="can't name a folder"):
+        make_run_id(bad, "vqa")
+
+
+def test_new_ids_differ(monkeypatch):
+    first = make_run_id(None, "vqa")
+    monkeypatch.delenv(RUN_ID_VARIABLE)
+    assert first != make_run_id(None, "vqa")
+
+
+def test_a_taken_id_is_refused_and_found_again(tmp_path):
+    run = RunFolder(tmp_path, "one")
+    run.create()
+    run.write_config({"seed": 1, "api_key": "secret"})
+    assert "secret" not in run.config_file.read_text()
+    with pytest.raises(UserError, match="exists"):
+        RunFolder(tmp_path, "one").create()
+    assert run_ids(tmp_path) == ["one"]
+    assert find_run(tmp_path, "latest").id == "one"
+    assert find_run(tmp_path, str(run.path)).id == "one"
+    with pytest.raises(UserError) as caught:
+        find_run(tmp_path, "onne")
+    assert caught.value.valid == "one"
+
+
+def test_summary_is_merged(tmp_path):
+    run = RunFolder(tmp_path, "one")
+    run.create()
+    run.write_summary({"a": {"value": 1.0, "n": 2, "ci95": None}})
+    run.write_summary({"b": {"value": 2.0, "n": None, "ci95": None}})
+    assert run.read_summary() == {
+        "a": {"value": 1.0, "n": 2, "ci95": None},
+        "b": {"value": 2.0, "n": None, "ci95": None},
+    }

@@ -1,0 +1,27 @@
+import json
+
+from mmdl.runs.jsonl_logger import JsonlLogger, read_metrics, rewind_metrics
+
+
+def test_every_line_is_on_disk_at_once_and_valid_json(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    logger = JsonlLogger(path)
+    logger.log_metrics({"a": 1.5, "b": float("nan")}, step=3)
+    line = json.loads(path.read_text())
+    assert (line["step"], line["a"], line["b"]) == (3, 1.5, "nan")
+    logger.finalize("success")
+    logger.log_metrics({"a": 2.0}, step=4)
+    assert [row["step"] for row in read_metrics(path)] == [3, 4]
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "a": 1}\n{"step": 2, "a"')
+    assert read_metrics(path) == [{"step": 1, "a": 1}]
+
+
+def test_rewinding_drops_what_came_after(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"step": s}) + "\n" for s in (1, 2, 3)))
+    rewind_metrics(path, 2)
+    assert [row["step"] for row in read_metrics(path)] == [1, 2]
