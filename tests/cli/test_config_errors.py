@@ -18,7 +18,6 @@ def refused(*words: str) -> UserError:
     [
         (["+experiment=vqaa"], "unknown experiment 'vqaa'", "vqa", "python -m mmdl ls experiment"),
         (["data=plane"], "unknown data 'plane'", "plain, other", "python -m mmdl ls data"),
-        (["experiment=vqa"], "'experiment=vqa' replaces nothing", "", "+experiment=vqa"),
         (["+experimnt=vqa"], "unknown config group 'experimnt'", "experiment, data", "+experiment=vqa"),
         (["+data=other"], "'+data=other' adds a second data", "", "data=other"),
         (

@@ -105,6 +105,7 @@ TINY_CLIPS = {
     "tiny-vit-quickgelu": {"quick_gelu": True, "vision_cfg": TINY_VIT, "text_cfg": TINY_TEXT},
     "tiny-vit-64": {"vision_cfg": {**TINY_VIT, "image_size": 64}, "text_cfg": TINY_TEXT},
     "tiny-bidirectional": {
+        "custom_text": True,
         "vision_cfg": TINY_VIT,
         "text_cfg": {**TINY_TEXT, "no_causal_mask": True, "pool_type": "last", "proj_bias": True},
     },

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mmdl.errors import UserError, nearest
 from mmdl.models.features import ImageFeatures, LayerGroup
+from mmdl.models.layers.first_line import first_line
 from mmdl.models.layers.layer_split import split_layers
 from mmdl.models.layers.normalize import Normalize
 
@@ -105,7 +106,7 @@ def _create(name: str, pretrained: bool) -> nn.Module:
         return timm.create_model(name, pretrained=pretrained, num_classes=0)
     except (RuntimeError, OSError, ValueError, HfHubHTTPError) as error:
         raise UserError(
-            f"can't load timm model '{name}' with pretrained={pretrained}: {_first_line(error)}",
+            f"can't load timm model '{name}' with pretrained={pretrained}: {first_line(error)}",
             valid="checkpoint_path=/path/to/weights.safetensors, pretrained=false (random weights), or run once "
             "with network: the weights stay in the Hugging Face cache ($HF_HOME)",
         ) from error
@@ -123,14 +124,9 @@ def _load_file(backbone: nn.Module, name: str, file: Path) -> None:
             state.pop(f"{layer}.bias", None)
         backbone.load_state_dict(state, strict=True)
     except (RuntimeError, KeyError) as error:
-        raise UserError(f"{file} does not fit timm's '{name}': {_first_line(error)}") from error
+        raise UserError(f"{file} does not fit timm's '{name}': {first_line(error)}") from error
     except (pickle.UnpicklingError, SafetensorError, EOFError, AttributeError, TypeError) as error:
         raise UserError(
-            f"{file} is no file of weights: {_first_line(error)}",
+            f"{file} is no file of weights: {first_line(error)}",
             valid="*.safetensors, or a *.pt that holds tensors only",
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[:3]) or type(error).__name__

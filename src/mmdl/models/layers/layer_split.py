@@ -21,7 +21,7 @@ def split_layers(backbone: nn.Module) -> list[LayerGroup]:
     Returns:
         Groups that hold every parameter of `backbone` once; groups without parameters are left out.
 
-    >>> blocks = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    >>> blocks = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)])
     >>> layers = nn.ModuleDict({"conv": nn.Conv2d(3, 4, 1), "blocks": blocks})
     >>> [group.name for group in split_layers(layers)]
     ['stem', 'blocks.0', 'blocks.1']
@@ -52,4 +52,7 @@ def _visit(
 def _is_block_list(child: nn.Module, *, at_root: bool, name: str) -> bool:
     if isinstance(child, nn.ModuleList):
         return True
-    return at_root and isinstance(child, nn.Sequential) and "stem" not in name and len(child) > 0
+    if not (at_root and isinstance(child, nn.Sequential)) or "stem" in name:
+        return False
+    layers = [layer for layer in child if list(layer.parameters())]
+    return bool(layers) and all(list(layer.children()) for layer in layers)

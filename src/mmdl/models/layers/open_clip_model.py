@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from mmdl.errors import UserError, nearest
+from mmdl.models.layers.first_line import first_line
 
 OFFLINE_CHOICES = (
     "pretrained=/path/to/weights.safetensors (a local file), pretrained=null (random weights), "
@@ -69,7 +70,7 @@ def load_open_clip(name: str, pretrained: str | None, image_size: int | None = N
             )
     except (RuntimeError, OSError, ValueError, pickle.UnpicklingError) as error:
         what = f"open_clip model '{name}' with pretrained={pretrained}"
-        raise UserError(f"can't load {what}: {_first_line(error)}", valid=OFFLINE_CHOICES) from error
+        raise UserError(f"can't load {what}: {first_line(error)}", valid=OFFLINE_CHOICES) from error
     if file is not None:
         _load_file(model, name, file, image_size)
     return model
@@ -118,10 +119,10 @@ def _load_file(model: nn.Module, name: str, file: Path, image_size: int | None) 
         with _quiet():
             load_checkpoint(model, str(file), strict=True, weights_only=True)
     except (RuntimeError, OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
-        raise UserError(f"{file} does not fit open_clip's '{name}': {_first_line(error)}") from error
+        raise UserError(f"{file} does not fit open_clip's '{name}': {first_line(error)}") from error
     except (pickle.UnpicklingError, AttributeError, StopIteration, TypeError) as error:
         raise UserError(
-            f"{file} is no file of weights: {_first_line(error)}",
+            f"{file} is no file of weights: {first_line(error)}",
             valid="*.safetensors, or a *.pt that holds tensors only (no pickled objects, no TorchScript)",
         ) from error
 
@@ -151,8 +152,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(lines[:3]) or type(error).__name__

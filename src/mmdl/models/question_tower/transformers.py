@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModel
 
 from mmdl.errors import UserError
 from mmdl.models.features import LayerGroup, QuestionFeatures
+from mmdl.models.layers.first_line import first_line
 from mmdl.models.layers.layer_split import split_layers
 from mmdl.models.layers.vocabulary import check_vocabulary
 
@@ -91,11 +92,15 @@ def _load(name: str, pretrained: bool) -> nn.Module:
         if not pretrained:
             return AutoModel.from_config(AutoConfig.from_pretrained(source))
         with _quiet():
-            model, report = AutoModel.from_pretrained(source, output_loading_info=True, dtype=torch.float32)
+            model, report = AutoModel.from_pretrained(
+                source,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # reported below, with the names
+                dtype=torch.float32,
+            )
     except (OSError, ValueError, RuntimeError) as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UserError(
-            f"can't load '{name}' with pretrained={pretrained}: {'; '.join(lines[:2])}",
+            f"can't load '{name}' with pretrained={pretrained}: {first_line(error)}",
             valid="a repository on the Hugging Face hub, or a local folder with config.json and weights",
             fix="without network: question_tower.name=/path/to/folder, or run once with network "
             "(the files stay in $HF_HOME)",

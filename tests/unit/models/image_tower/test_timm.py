@@ -86,7 +86,7 @@ def test_a_checkpoint_that_lacks_or_misfits_a_tensor_is_refused(tmp_path):
         TimmImageTower("test_vit", checkpoint_path=str(tmp_path / "lacking.pt"))
     with pytest.raises(UserError, match="does not fit timm's 'test_vit'"):
         TimmImageTower("test_vit", checkpoint_path=str(tmp_path / "other.pt"))
-    with pytest.raises(UserError, match="object.pt"):
+    with pytest.raises(UserError, match=r"object\.pt"):
         TimmImageTower("test_vit", checkpoint_path=str(tmp_path / "object.pt"))
     with pytest.raises(UserError, match="no such weights file"):
         TimmImageTower("test_vit", checkpoint_path=str(tmp_path / "missing.pt"))
