@@ -74,6 +74,10 @@ def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
         task = build_task(cfg)
     except UserError as error:
         raise UserErrors([*errors, *(error.errors if isinstance(error, UserErrors) else [error])]) from error
+    try:
+        task.build_optimizer(total_steps=1000)
+    except UserError as error:
+        errors += error.errors if isinstance(error, UserErrors) else [error]
     batch = checking.first_batch(data)
     errors += checking.batch_errors(data, task.model, batch)
     if errors:

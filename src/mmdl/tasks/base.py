@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from mmdl.data.base import DataModule
 from mmdl.evaluators.base import EvaluationContext, Evaluator, Result, qualified
@@ -106,6 +107,18 @@ class Task(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the layer groups, and the schedule in optimizer steps."""
+        optimizer, schedule = self.build_optimizer(self.total_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def build_optimizer(self, total_steps: int) -> tuple[Optimizer, LRScheduler]:
+        """A new optimizer and its schedule.
+
+        Args:
+            total_steps: Optimizer steps of the whole run.
+
+        Raises:
+            UserError: if one of them does not take its arguments.
+        """
         base = getattr(self.make_optimizer, "keywords", {})
         groups = parameter_groups(
             self.model,
@@ -116,8 +129,8 @@ class Task(pl.LightningModule):
             self.decay_vectors,
         )
         optimizer: Optimizer = self.make_optimizer(groups)
-        schedule = self.make_schedule(optimizer, total_steps=self.total_steps())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        schedule: LRScheduler = self.make_schedule(optimizer, total_steps=total_steps)
+        return optimizer, schedule
 
     def total_steps(self) -> int:
         """Optimizer steps of the whole run.
