@@ -105,6 +105,14 @@ def shapes_vqa(
     return VQADataModule(with_val_in_train(source, train_on_val), train_on_val=train_on_val, **options)
 
 
-def write_fixture(folder: Path) -> None:
-    """A few samples in the real format: test data, documentation of the format and smoke run in one."""
-    generate_shapes(folder, train=12, val=4, test=4, progress=False)
+def write_fixture(folder: Path) -> dict[str, str]:
+    """A few samples in the real format: test data, documentation of the format and smoke run in one.
+
+    Args:
+        folder: Where; made if need be.
+
+    Returns:
+        Config keys that make the data set read them.
+    """
+    generate_shapes(folder / "shapes", train=24, val=6, test=6, progress=False)
+    return {"data.root": str(folder / "shapes")}

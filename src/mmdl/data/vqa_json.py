@@ -134,3 +134,35 @@ def vqa_json(
         train, val, test, image_root, val_share, options.get("seed", 0), options.get("on_bad_sample", "raise")
     )
     return VQADataModule(with_val_in_train(source, train_on_val), train_on_val=train_on_val, **options)
+
+
+def write_fixture(folder: Path) -> dict[str, str]:
+    """A few samples in the format of this module.
+
+    Args:
+        folder: Where; made if need be.
+
+    Returns:
+        Config keys that make the data set read them.
+    """
+    import json
+
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    colors = {"red": (220, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 200)}
+    for split, count in (("train", 24), ("test", 6)):
+        rows = []
+        for number in range(count):
+            name, color = f"{split}-{number}.png", list(colors)[number % 3]
+            Image.new("RGB", (48, 36), colors[color]).save(folder / "images" / name)
+            rows.append({"image": name, "question": "What color is it?", "answer": color})
+            rows.append(
+                {"image": name, "question": "Is it red?", "answers": ["yes" if color == "red" else "no"] * 3}
+            )
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {
+        "data.train": str(folder / "train.jsonl"),
+        "data.test": str(folder / "test.jsonl"),
+        "data.image_root": str(folder / "images"),
+    }

@@ -134,3 +134,36 @@ def vqa_v2(
         on_bad_sample=options.get("on_bad_sample", "raise"),
     )
     return VQADataModule(source, train_on_val=train_on_val, **options)
+
+
+def write_fixture(folder: Path) -> dict[str, str]:
+    """A few samples in the official layout and names; drawn shapes stand in for photographs.
+
+    Args:
+        folder: Where; made if need be.
+
+    Returns:
+        Config keys that make the data set read them.
+    """
+    import json
+
+    from PIL import Image
+
+    from mmdl.data.shapes.generate import generate_shapes
+
+    shapes = folder / "shapes"
+    generate_shapes(shapes, train=24, val=6, test=6, progress=False)
+    root = folder / "vqa_v2"
+    (root / "annotations").mkdir(parents=True)
+    for drawn, official in (("train", "train2014"), ("val", "val2014")):
+        images = root / "images" / official
+        images.mkdir(parents=True)
+        questions = json.loads((shapes / "annotations" / f"questions_{drawn}.json").read_text())
+        answers = json.loads((shapes / "annotations" / f"annotations_{drawn}.json").read_text())
+        for image_id in {question["image_id"] for question in questions["questions"]}:
+            with Image.open(shapes / "images" / drawn / f"SHAPES_{drawn}_{image_id:012d}.png") as image:
+                image.convert("RGB").save(images / f"COCO_{official}_{image_id:012d}.jpg", quality=95)
+        names = (f"v2_OpenEnded_mscoco_{official}_questions.json", f"v2_mscoco_{official}_annotations.json")
+        for name, content in zip(names, (questions, answers), strict=True):
+            (root / "annotations" / name).write_text(json.dumps(content))
+    return {"data.root": str(root), "data.min_answer_count": "1"}

@@ -69,7 +69,7 @@ def render(scene: Scene, image_size: int = 64) -> NDArray[np.uint8]:
         `(H, W, 3)` uint8 RGB, `H == W == image_size`.
 
     >>> from mmdl.data.shapes.scene import SceneObject
-    >>> dot = SceneObject("circle", "red", "small", "solid", x=256, y=256, radius=48)
+    >>> dot = SceneObject("circle", "red", "small", "solid", x=256, y=256, radius=52)
     >>> image = render(Scene((dot,), background=240), 64)
     >>> image.shape, image[32, 32].tolist(), image[0, 0].tolist()
     ((64, 64, 3), [214, 39, 40], [240, 240, 240])

@@ -17,7 +17,7 @@ SHAPES = ("circle", "square", "triangle", "star", "cross")
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "pink", "black")
 SIZES = ("small", "large")
 PATTERNS = ("solid", "striped", "hollow")
-RADII = {"small": (48, 52), "large": (80, 84)}
+RADII = {"small": (52, 56), "large": (84, 88)}
 """Radii in canvas units that a size may have: far enough apart to be told from each other at sight."""
 BACKGROUNDS = (210, 220, 230, 240)
 """Grey levels of the background, 0 to 255."""
@@ -69,7 +69,7 @@ class Scene:
         objects: The objects; none overlaps another in a sampled scene.
         background: Grey level of the background, 0 to 255.
 
-    >>> dot = SceneObject("circle", "red", "small", "solid", x=256, y=256, radius=48)
+    >>> dot = SceneObject("circle", "red", "small", "solid", x=256, y=256, radius=52)
     >>> Scene((dot,)).objects[0].color
     'red'
     """
@@ -100,7 +100,7 @@ def sample_scene(draws: Draws, min_objects: int, max_objects: int) -> Scene:
     for _ in range(count):
         colors.append(_urn(draws, colors, COLORS, copy_percent=28))
         shapes.append(_urn(draws, shapes, SHAPES, copy_percent=15))
-    patterns = [draws.choice(PATTERNS) if draws.chance(60) else "solid" for _ in range(count)]
+    patterns = [draws.choice(PATTERNS) if draws.chance(30) else "solid" for _ in range(count)]
     while True:
         sizes = [draws.choice(SIZES) for _ in range(count)]
         radii = [draws.choice(RADII[size]) for size in sizes]

@@ -1,0 +1,113 @@
+"""Walks conf/: a new file is tested the moment that it exists."""
+
+import importlib
+import json
+
+import pytest
+import torch
+
+from mmdl.assembly import build_data, build_task, static_errors
+from mmdl.batch import contract_errors
+from mmdl.checking import first_batch, split_errors
+from mmdl.cli.app import compose
+from mmdl.cli.catalog import catalog, groups
+from mmdl.cli.paths import packaged_conf
+
+# Weights and tokenizers from a hub can't be had in tests: these are built with random weights, or bound only.
+OFFLINE = {
+    "open_clip": ["model.{part}.pretrained=null"],
+    "timm": ["model.{part}.pretrained=false", "model.{part}.name=resnet10t", "data.image_size=224"],
+}
+
+
+@pytest.mark.parametrize("group", sorted(set(groups()) - {"hydra", "common"}))
+def test_every_config_describes_itself_in_one_line(group):
+    for name, line in catalog(group).items():
+        assert 10 < len(line) <= 140, f"conf/{group}/{name}.yaml"
+
+
+@pytest.mark.parametrize("experiment", catalog("experiment"))
+def test_every_experiment_binds(experiment):
+    cfg = compose("train", [f"+experiment={experiment}"])
+    assert [str(error) for error in static_errors(cfg)] == []
+    header = (packaged_conf() / "experiment" / f"{experiment}.yaml").read_text()
+    for fact in ("# command:", "# hardware:", "# expected:"):
+        assert fact in header
+
+
+@pytest.fixture
+def fixture_of(tmp_path):
+    """Overrides that make a data set read its own fixture."""
+
+    def write(name):
+        module = importlib.import_module(f"mmdl.data.{name}")
+        return [f"{key}={value}" for key, value in module.write_fixture(tmp_path / name).items()]
+
+    return write
+
+
+@pytest.mark.parametrize("name", catalog("data"))
+def test_every_data_set_passes_on_its_own_fixture(name, fixture_of):
+    cfg = compose("train", [f"data={name}", *fixture_of(name)]).copy()
+    data = build_data(cfg)
+    assert split_errors(data) == []
+    assert {"train", "val", "test"} <= data.splits().keys()
+    assert contract_errors(first_batch(data), data.produces) == []
+    for split in ("train", "val", "test"):
+        seen = torch.cat([batch["rows"] for batch in data.loader(split)])
+        assert sorted(seen.tolist()) == list(range(int(data.offsets(split)[-1])))
+
+
+@pytest.mark.parametrize("experiment", catalog("experiment"))
+def test_every_experiment_runs_quick(experiment, fixture_of, run_command, tmp_path):
+    data = compose("train", [f"+experiment={experiment}"]).data._target_.rsplit(".", 1)[1]
+    run_command(
+        "train",
+        f"+experiment={experiment}",
+        "quick=true",
+        *fixture_of(data),
+        "logger=none",
+        f"run.root={tmp_path}",
+        "run.id=quick",
+    )
+    summary = json.loads((tmp_path / "quick" / "summary.json").read_text())
+    assert summary["baseline/question_only/vqa_accuracy"]["n"] == summary["test/vqa_accuracy"]["n"]
+
+
+PARTS = [
+    (part, name) for part in ("image_tower", "question_tower", "fusion") for name in catalog(f"model/{part}")
+]
+
+
+@pytest.mark.parametrize(("part", "name"), PARTS)
+def test_every_part_of_the_vqa_model_steps_on_its_batch(part, name, fixture_of):
+    if (part, name) == ("question_tower", "transformers"):
+        pytest.skip(
+            "its weights and tokenizer come from a hub; tests/unit/models builds it from a local folder"
+        )
+    overrides = [line.format(part=part) for line in OFFLINE.get(name, [])]
+    if (part, name) == ("image_tower", "open_clip"):
+        overrides.append("data.image_size=224")
+    if (part, name) == ("question_tower", "open_clip"):
+        overrides.append("tokenizer@data.tokenizer=open_clip")
+    cfg = compose(
+        "train",
+        [
+            "data=shapes_vqa",
+            "model=vqa",
+            "task=vqa",
+            f"model/{part}={name}",
+            "data.batch_size=8",
+            "data.min_answer_count=1",
+            *overrides,
+            *fixture_of("shapes_vqa"),
+        ],
+    ).copy()
+    data = build_data(cfg)
+    task = build_task(cfg)
+    batch = first_batch(data)
+    loss = task.losses(batch)["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    learned = [name for name, p in task.model.named_parameters() if p.grad is not None and bool(p.grad.any())]
+    assert any(name.startswith(part) for name in learned)
