@@ -83,7 +83,7 @@ def _yes(truth: bool) -> str:
 
 
 def exists_color_shape(facts: Facts) -> Pairs:
-    """Is there a red circle? (Only of colors that are there.)"""
+    """Is there a red circle?"""
     for color in COLORS:
         # Of the colours that are absent, most answers would be "no" whatever the shape: a model learns to look
         # at the colour only, scores 0.9, and gets no gradient for shapes (measured).
@@ -168,17 +168,22 @@ def size_of_color(facts: Facts) -> Pairs:
             yield f"What size is the {item.color} object?", item.size
 
 
+def _patterns_differ(facts: Facts) -> bool:
+    """Most objects are solid: asked of every scene, most answers would be "solid"."""
+    return len({item.pattern for item in facts.objects}) > 1
+
+
 def pattern_of_color(facts: Facts) -> Pairs:
     """What pattern does the red object have?"""
     for item in facts.objects:
-        if facts.counts[item.color] == 1:
+        if _patterns_differ(facts) and facts.counts[item.color] == 1:
             yield f"What pattern does the {item.color} object have?", item.pattern
 
 
 def is_patterned(facts: Facts) -> Pairs:
     """Is the red object striped?"""
     for item in facts.objects:
-        if facts.counts[item.color] == 1:
+        if _patterns_differ(facts) and facts.counts[item.color] == 1:
             for pattern in PATTERNS:
                 yield f"Is the {item.color} object {pattern}?", _yes(item.pattern == pattern)
 

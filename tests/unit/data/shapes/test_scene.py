@@ -14,9 +14,9 @@ def test_objects_lie_on_the_canvas_and_apart():
         scene = sample_scene(draws, 6, 6)
         for index, one in enumerate(scene.objects):
             for other in scene.objects[:index]:
-                # Circles that hold the shapes whole, corners included, with a gap of at least a pixel or so
+                # Circles that hold the shapes whole, corners included, with some gap
                 distance = ((one.x - other.x) ** 2 + (one.y - other.y) ** 2) ** 0.5
-                assert distance - (one.radius + other.radius) * EXTENT / 1000 >= 4
+                assert distance - (one.radius + other.radius) * EXTENT / 1000 >= 2
             left, top, right, bottom = (one.radius * part / 1000 for part in EXTENTS[one.shape])
             assert 0 <= one.x + left < one.x + right <= CANVAS
             assert 0 <= one.y + top < one.y + bottom <= CANVAS
