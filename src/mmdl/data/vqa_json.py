@@ -152,7 +152,7 @@ def write_fixture(folder: Path) -> dict[str, str]:
     (folder / "images").mkdir(parents=True, exist_ok=True)
     colors = {"red": (220, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 200)}
     for split, count in (("train", 24), ("test", 6)):
-        rows = []
+        rows: list[dict[str, str | list[str]]] = []
         for number in range(count):
             name, color = f"{split}-{number}.png", list(colors)[number % 3]
             Image.new("RGB", (48, 36), colors[color]).save(folder / "images" / name)

@@ -72,7 +72,7 @@ class VQAv2Source:
         if missing:
             raise UserError(
                 f"VQA v2 is not complete in {self.root}: {', '.join(str(file) for file in missing)} not found",
-                valid="the official files, flat or in images/ and annotations/; without them: data=shapes_vqa or vqa_json",
+                valid="the official files, flat or in images/ and annotations/; offline: data=shapes_vqa, vqa_json",
                 fix=f"python -m mmdl data prepare vqa_v2 --root {self.root}, or data.root=FOLDER",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Self
 
 from torch import Tensor, nn
@@ -55,11 +56,12 @@ class VQAModel(nn.Module):
             token_dim=question_tower.token_dim,
             question_dim=question_tower.pooled_dim,
         )
+        answers = nn.Linear(hidden_dim, num_answers)
+        # Each answer starts at a probability of 1 / A, not 1/2 (Lin et al. 2017, arXiv:1708.02002, section 3.3):
+        # binary cross-entropy would spend its first thousand steps on that. Cross-entropy does not notice.
+        nn.init.constant_(answers.bias, -math.log(max(1, num_answers - 1)))
         self.head = nn.Sequential(
-            nn.Linear(self.fusion.out_dim, hidden_dim),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden_dim, num_answers),
+            nn.Linear(self.fusion.out_dim, hidden_dim), nn.ReLU(), nn.Dropout(dropout), answers
         )
 
     def forward(self, batch: VQABatch) -> Tensor:

@@ -72,6 +72,8 @@ def wandb_logger(
         tags: Tags.
         offline: None decides by whether W&B can be reached.
     """
+    # Before wandb is imported: its own lines say nothing that ours don't.
+    os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
     # Images of an offline table would otherwise lie outside the run folder (wandb #4611).

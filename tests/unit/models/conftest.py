@@ -24,11 +24,11 @@ FUSIONS = {
     "concat_mlp": partial(ConcatMLP, hidden_dim=16, dropout=0.0),
     "hadamard": partial(Hadamard, hidden_dim=16, dropout=0.0),
     "film": partial(FiLM, channels=8),
-    "film_group": partial(FiLM, channels=16, blocks=3, norm="group", question_to_head=False),
+    "film_plain": partial(FiLM, channels=16, blocks=3, kernel_size=3, norm="none", question_to_head=False),
     "cross_attention": partial(CrossAttention, hidden_dim=16, heads=2, layers=2, dropout=0.0),
 }
 TOWERS = {
-    "plain": lambda: (SmallCNN((8, 12), norm="none"), GRU(20, 6, 10)),
+    "plain": lambda: (SmallCNN((8, 12)), GRU(20, 6, 10)),
     "normed": lambda: (
         SmallCNN((16, 16), depth=2, norm="group", coordinates=False),
         GRU(20, 6, 10, bidirectional=True),

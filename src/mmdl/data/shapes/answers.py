@@ -30,8 +30,6 @@ _INSTEAD = {
     "circle": ("round", "ball", "ring"),
     "square": ("box", "rectangle"),
     "triangle": ("arrow", "pyramid"),
-    "star": ("cross", "stars"),
-    "cross": ("plus", "x", "star"),
     "small": ("little", "tiny", "large"),
     "large": ("big", "medium", "small"),
     "solid": ("plain", "filled", "full"),

@@ -35,8 +35,8 @@ def captions(scene: Scene, draws: Draws) -> list[str]:
 def plural(number: int, words: str, shape: str = "") -> str:
     """A number of things in words.
 
-    >>> plural(1, "red ", "cross"), plural(2, "orange ", "cross"), plural(1, "orange ", "")
-    ('a red cross', 'two orange crosses', 'an orange shape')
+    >>> plural(1, "red ", "circle"), plural(2, "orange ", "circle"), plural(1, "orange ", "")
+    ('a red circle', 'two orange circles', 'an orange shape')
     """
     if number == 1:
         return article(words + (shape or "shape"))

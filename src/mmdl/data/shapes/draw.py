@@ -25,14 +25,6 @@ RGB = {
 _POLYGONS = {
     "square": ((-785, -785), (785, -785), (785, 785), (-785, 785)),
     "triangle": ((0, -1110), (961, 555), (-961, 555)),
-    "star": (
-        (0, -1110), (277, -381), (1056, -343), (448, 145), (652, 898),
-        (0, 471), (-652, 898), (-448, 145), (-1056, -343), (-277, -381),
-    ),
-    "cross": (
-        (-350, -1030), (350, -1030), (350, -350), (1030, -350), (1030, 350), (350, 350),
-        (350, 1030), (-350, 1030), (-350, 350), (-1030, 350), (-1030, -350), (-350, -350),
-    ),
 }  # fmt: skip
 _CIRCLE = 900  # radius of the circle in thousandths, so that areas of shapes are alike
 EXTENTS = {"circle": (-_CIRCLE, -_CIRCLE, _CIRCLE, _CIRCLE)} | {
@@ -49,8 +41,6 @@ _HOLE = {
     "circle": 600,
     "square": 580,
     "triangle": 480,
-    "star": 520,
-    "cross": 480,
 }  # of hollow shapes, thousandths
 _STRIPE = 16  # width of a stripe in canvas units: 2 pixels at 64
 _SAMPLES = 4  # sub-pixel samples a side

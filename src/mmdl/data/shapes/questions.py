@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mmdl.data.shapes.scene import COLORS, PATTERNS, SHAPES, SIZES, Scene, SceneObject
 
-PLURALS = {shape: "crosses" if shape == "cross" else shape + "s" for shape in SHAPES}
+PLURALS = {shape: shape + "s" for shape in SHAPES}
 EDGES = {"leftmost": ("x", 1), "rightmost": ("x", -1), "topmost": ("y", 1), "bottommost": ("y", -1)}
 """Word -> axis, and the sign that makes the named end the smallest coordinate."""
 
@@ -30,7 +30,7 @@ class Facts(NamedTuple):
     Attributes:
         objects: The scene's objects.
         counts: How many objects have an attribute value, or a tuple of values in the order of size, pattern,
-            color, shape: `counts["red"]`, `counts["red", "star"]`.
+            color, shape: `counts["red"]`, `counts["red", "circle"]`.
     """
 
     objects: tuple[SceneObject, ...]
@@ -69,8 +69,8 @@ class Template(NamedTuple):
 def article(word: str) -> str:
     """`word` after its indefinite article.
 
-    >>> article("orange"), article("star")
-    ('an orange', 'a star')
+    >>> article("orange"), article("square")
+    ('an orange', 'a square')
     """
     return ("an " if word[0] in "aeiou" else "a ") + word
 
@@ -93,7 +93,7 @@ def exists_color_shape(facts: Facts) -> Pairs:
 
 
 def exists_pattern_shape(facts: Facts) -> Pairs:
-    """Is there a striped star?"""
+    """Is there a striped circle?"""
     for pattern in PATTERNS:
         for shape in SHAPES:
             yield f"Is there a {pattern} {shape}?", _yes((pattern, shape) in facts.counts)
@@ -106,7 +106,7 @@ def exists_color(facts: Facts) -> Pairs:
 
 
 def exists_shape(facts: Facts) -> Pairs:
-    """Are there any stars?"""
+    """Are there any circles?"""
     for shape in SHAPES:
         yield f"Are there any {PLURALS[shape]}?", _yes(shape in facts.counts)
 
@@ -302,29 +302,29 @@ def relation_by_both(facts: Facts) -> Pairs:
 
 
 _TABLE: tuple[tuple[str, str, str, float, Callable[[Facts], Pairs]], ...] = (
-    ("existence", "is there a", "yes/no", 1.3, exists_color_shape),
-    ("existence", "is there a", "yes/no", 0.3, exists_pattern_shape),
-    ("existence", "are there any", "yes/no", 0.3, exists_color),
-    ("existence", "are there any", "yes/no", 0.5, exists_shape),
-    ("count", "how many", "number", 0.6, count_color),
-    ("count", "how many", "number", 0.6, count_shape),
-    ("count", "how many", "number", 0.3, count_look),
-    ("count", "how many", "number", 0.2, count_all),
-    ("attribute", "what color is the", "other", 0.7, color_of_shape),
-    ("attribute", "what color is the", "other", 0.3, color_of_size_shape),
-    ("attribute", "what shape is the", "other", 0.9, shape_of_color),
+    ("existence", "is there a", "yes/no", 1.0, exists_color_shape),
+    ("existence", "is there a", "yes/no", 0.1, exists_pattern_shape),
+    ("existence", "are there any", "yes/no", 0.5, exists_color),
+    ("existence", "are there any", "yes/no", 0.7, exists_shape),
+    ("count", "how many", "number", 0.8, count_color),
+    ("count", "how many", "number", 0.8, count_shape),
+    ("count", "how many", "number", 0.15, count_look),
+    ("count", "how many", "number", 0.5, count_all),
+    ("attribute", "what color is the", "other", 1.0, color_of_shape),
+    ("attribute", "what color is the", "other", 0.15, color_of_size_shape),
+    ("attribute", "what shape is the", "other", 1.1, shape_of_color),
     ("attribute", "what size is the", "other", 0.2, size_of_color),
-    ("attribute", "what pattern does the", "other", 0.3, pattern_of_color),
-    ("attribute", "is the", "yes/no", 0.2, is_patterned),
+    ("attribute", "what pattern does the", "other", 0.1, pattern_of_color),
+    ("attribute", "is the", "yes/no", 0.05, is_patterned),
     ("comparison", "are there more", "yes/no", 0.2, more_shapes),
-    ("comparison", "are there more", "yes/no", 0.2, more_colors),
-    ("comparison", "is the", "yes/no", 0.2, is_larger),
+    ("comparison", "are there more", "yes/no", 0.25, more_colors),
+    ("comparison", "is the", "yes/no", 0.05, is_larger),
     ("comparison", "are the", "yes/no", 0.1, is_same_color),
-    ("spatial", "what color is the", "other", 0.6, color_of_outermost),
-    ("spatial", "what shape is the", "other", 0.5, shape_of_outermost),
-    ("spatial", "is the", "yes/no", 0.4, relation_by_color),
-    ("spatial", "is the", "yes/no", 0.4, relation_by_shape),
-    ("spatial", "is the", "yes/no", 0.3, relation_by_both),
+    ("spatial", "what color is the", "other", 0.5, color_of_outermost),
+    ("spatial", "what shape is the", "other", 0.2, shape_of_outermost),
+    ("spatial", "is the", "yes/no", 0.25, relation_by_color),
+    ("spatial", "is the", "yes/no", 0.05, relation_by_shape),
+    ("spatial", "is the", "yes/no", 0.05, relation_by_both),
 )
 TEMPLATES = tuple(
     Template(pairs.__name__, family, question_type, answer_type, share, pairs)

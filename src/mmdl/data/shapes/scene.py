@@ -13,7 +13,7 @@ from mmdl.errors import UserError, nearest
 
 CANVAS = 512
 """Side of the canvas in units; 8 units are a pixel at the default image size of 64."""
-SHAPES = ("circle", "square", "triangle", "star", "cross")
+SHAPES = ("circle", "square", "triangle")
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange", "pink", "black")
 SIZES = ("small", "large")
 PATTERNS = ("solid", "striped", "hollow")

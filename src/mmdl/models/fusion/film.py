@@ -11,18 +11,17 @@ from torch import Tensor, nn
 from mmdl.models.features import ImageFeatures, QuestionFeatures
 from mmdl.models.layers.coordinates import append_coordinates
 
-Norm = Literal["none", "group"]
-GROUP_SIZE = 16
-"""Channels in a group of the group norm."""
+Norm = Literal["none", "batch"]
 
 
 class FiLM(nn.Module):
     """Residual convolution blocks whose channels the question scales and shifts, then global pooling.
 
     Source: Perez et al. 2018, "FiLM: Visual Reasoning with a General Conditioning Layer" (arXiv:1709.07871).
-    Different here: group norm or none instead of batch norm (an image's result must not depend on its batch), maximum
-    and mean pooling instead of the maximum alone, and all of the first block that precedes its modulation
-    runs once an image instead of once a question.
+    Different here: the residual adds the block's input, the kernel may be 1 (cells don't mix, which learns faster on
+    few data), pooling is the maximum and the mean, and the first block's convolution runs once an image instead of
+    once a question. Batch norm acts after the gather, on one grid a question, so that encoding an image once for all
+    its questions gives what encoding it for each would.
 
     Args:
         grid_channels: Channels `C` of the image grid.
@@ -31,12 +30,15 @@ class FiLM(nn.Module):
         question_dim: Size `E` of the pooled question feature.
         channels: Channels of the blocks.
         blocks: Number of blocks, at least 1.
-        norm: `none` or `group`, before the modulation and without a scale of its own.
+        kernel_size: Side of the blocks' kernels, 1 or 3.
+        norm: `none` or `batch`, before the modulation and without a scale of its own, as in the paper.
+        pool_positions: Append the centroid of each channel's activation, which tells where what was asked for lies
+            (spatial soft arg-max, Levine et al. 2016, arXiv:1504.00702).
         question_to_head: Append the question's feature to the output, so that the classifier knows the
             question too.
 
     Attributes:
-        out_dim: `2 * channels`, plus `E` with `question_to_head`.
+        out_dim: `2 * channels`, twice that with `pool_positions`, plus `E` with `question_to_head`.
     """
 
     uses_grid = True
@@ -50,15 +52,24 @@ class FiLM(nn.Module):
         question_dim: int,
         channels: int = 64,
         blocks: int = 2,
-        norm: Norm = "none",
+        kernel_size: int = 1,
+        norm: Norm = "batch",
+        pool_positions: bool = True,
         question_to_head: bool = True,
     ) -> None:
         super().__init__()
         del image_dim, token_dim
         self.question_to_head = question_to_head
-        self.out_dim = 2 * channels + question_dim * question_to_head
+        self.pool_positions = pool_positions
+        self.out_dim = (4 if pool_positions else 2) * channels + question_dim * question_to_head
         self.project = nn.Conv2d(grid_channels + 2, channels, 1)
-        self.blocks = nn.ModuleList(FiLMBlock(channels, norm) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2) for _ in range(blocks)
+        )
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(channels, affine=False) if norm == "batch" else nn.Identity()
+            for _ in range(blocks)
+        )
         self.modulation = nn.Linear(question_dim, 2 * channels * blocks)
         with (
             torch.no_grad()
@@ -81,40 +92,40 @@ class FiLM(nn.Module):
         modulation = self.modulation(question.pooled)[:, None].chunk(
             2 * len(self.blocks), dim=2
         )  # (Q, 1, channels)
-        for i, block in enumerate(self.blocks):
-            identity, branch = (_rows(part) for part in block(cells))  # (I or Q, h*w, channels)
+        for i, (block, norm) in enumerate(zip(self.blocks, self.norms, strict=True)):
+            branch = block(cells)
             if i == 0:
-                identity = torch.index_select(identity, 0, image_index)  # (Q, h*w, channels)
-                branch = torch.index_select(branch, 0, image_index)
+                cells, branch = _gather(cells, image_index), _gather(branch, image_index)
             scale, shift = modulation[2 * i : 2 * i + 2]
-            cells = _grid(F.relu(branch * scale + shift) + identity, height, width)  # (Q, channels, h, w)
+            branch = _rows(norm(branch)) * scale + shift  # (Q, h*w, channels)
+            cells = _grid(F.relu(_rows(cells) + branch), height, width)  # (Q, channels, h, w)
         # Not amax: its backward pass takes ten times longer on a CPU.
         maximum = F.adaptive_max_pool2d(cells, 1).flatten(1)  # (Q, channels)
-        pooled = [maximum, _rows(cells).mean(dim=1)]
+        rows = _rows(cells)
+        pooled = [maximum, rows.mean(dim=1)]
+        if self.pool_positions:
+            pooled.append(_positions(rows, height, width))
         if self.question_to_head:
             pooled.append(question.pooled.to(maximum.dtype))
         return torch.cat(pooled, dim=1)
 
 
-class FiLMBlock(nn.Module):
-    """The part of a FiLM block that precedes the modulation: 1x1 convolution, ReLU, 3x3 convolution, norm.
+def _gather(cells: Tensor, image_index: Tensor) -> Tensor:
+    """`(I, C, h, w)` -> `(Q, C, h, w)` in channels_last order."""
+    height, width = cells.shape[-2:]
+    return _grid(torch.index_select(_rows(cells), 0, image_index), height, width)
 
-    Args:
-        channels: Channels in and out.
-        norm: `none` or `group`.
-    """
 
-    def __init__(self, channels: int, norm: Norm) -> None:
-        super().__init__()
-        self.pointwise = nn.Conv2d(channels, channels, 1)
-        self.spatial = nn.Conv2d(channels, channels, 3, padding=1)
-        groups = max(1, channels // GROUP_SIZE)
-        self.norm = nn.GroupNorm(groups, channels, affine=False) if norm == "group" else nn.Identity()
-
-    def forward(self, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """`(N, channels, h, w)` -> the residual's identity and the branch to modulate, both of the same shape."""
-        identity = F.relu(self.pointwise(cells))
-        return identity, self.norm(self.spatial(identity))
+def _positions(rows: Tensor, height: int, width: int) -> Tensor:
+    """`(Q, h*w, C)` non-negative activations -> `(Q, 2C)`: mean x and y of each channel, in [-1, 1], 0 if it is off."""
+    y, x = torch.meshgrid(
+        torch.linspace(-1, 1, height, device=rows.device, dtype=rows.dtype),
+        torch.linspace(-1, 1, width, device=rows.device, dtype=rows.dtype),
+        indexing="ij",
+    )
+    places = torch.stack([x.flatten(), y.flatten()])  # (2, h*w)
+    total = rows.sum(dim=1, keepdim=True) + 1e-3  # (Q, 1, C)
+    return (places @ rows / total).flatten(1)  # (2, h*w) @ (Q, h*w, C) -> (Q, 2, C)
 
 
 def _rows(cells: Tensor) -> Tensor:

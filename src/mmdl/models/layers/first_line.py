@@ -7,9 +7,9 @@ LONGEST = 300
 
 
 def first_line(error: BaseException) -> str:
-    """The first lines of an error's text, joined and cut.
+    r"""The first lines of an error's text, joined and cut.
 
-    >>> first_line(RuntimeError("size mismatch:\\n\\n  a is (2,)"))
+    >>> first_line(RuntimeError("size mismatch:\n\n  a is (2,)"))
     'size mismatch: a is (2,)'
     """
     text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())

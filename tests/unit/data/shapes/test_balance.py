@@ -29,20 +29,20 @@ def test_answers_to_one_text_are_even():
         for question in balancer.choose(sample_scene(draws, 2, 5), 9):
             answers[question.template.name, question.text][question.answer] += 1
     common = {key: found for key, found in answers.items() if found.total() >= 30}
-    assert len(common) > 120
+    assert len(common) > 90
     for (name, text), found in common.items():
         if set(found) <= {"yes", "no"}:
             assert abs(found["yes"] - found["no"]) <= 0.15 * found.total(), (text, found)
         elif name in {"color_of_shape", "color_of_outermost"}:
             assert found.most_common(1)[0][1] <= 0.20 * found.total(), (text, found)
         elif name in {"shape_of_color", "shape_of_outermost"}:
-            assert found.most_common(1)[0][1] <= 0.27 * found.total(), (text, found)
+            assert found.most_common(1)[0][1] <= 0.42 * found.total(), (text, found)
         else:
             assert found.most_common(1)[0][1] <= 0.55 * found.total(), (text, found)
 
 
 def test_a_poor_scene_gets_fewer_questions_and_none_twice():
-    scene = Scene((SceneObject("star", "red", "small", "solid", 200, 200, 44),))
+    scene = Scene((SceneObject("triangle", "red", "small", "solid", 200, 200, 44),))
     questions = Balancer(Draws(0)).choose(scene, 1000)
     texts = [question.text for question in questions]
     assert len(texts) == len(set(texts))

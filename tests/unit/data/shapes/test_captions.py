@@ -6,9 +6,7 @@ from mmdl.data.shapes.captions import NUMBERS, captions
 from mmdl.data.shapes.draws import Draws
 from mmdl.data.shapes.scene import SHAPES, Scene, sample_scene
 
-SINGULAR = {"crosses": "cross", "shapes": "shape"} | {
-    shape + "s": shape for shape in SHAPES if shape != "cross"
-}
+SINGULAR = {"shapes": "shape"} | {shape + "s": shape for shape in SHAPES}
 
 
 def those(words, scene):

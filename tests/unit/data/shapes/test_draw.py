@@ -51,7 +51,7 @@ def test_hollow_shows_the_background_and_stripes_show_two_colours():
 
 @pytest.mark.parametrize("image_size", [32, 96, 256])
 def test_other_sizes_show_the_same_scene(image_size):
-    image = drawn("star", x=200, y=304, image_size=image_size)
+    image = drawn("triangle", x=200, y=304, image_size=image_size)
     assert image.shape == (image_size, image_size, 3)
     rows, columns = np.nonzero(painted(image))
     scale = image_size / 512
