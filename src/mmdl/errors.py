@@ -73,7 +73,7 @@ def nearest(name: str, names: Iterable[str], most: int = 8) -> str:
         A comma-separated line, or an empty string without names.
 
     >>> nearest("shapes_vqs", ["coco", "mnist", "shapes_vqa"])
-    'shapes_vqa, coco, mnist'
+    'shapes_vqa, mnist, coco'
     """
     ordered = sorted(
         set(names), key=lambda other: (-difflib.SequenceMatcher(None, name, other).ratio(), other)

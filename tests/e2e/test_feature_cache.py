@@ -26,12 +26,12 @@ def test_cached_equals_uncached(fusion, tmp_path, run_command, monkeypatch, data
             f"model/fusion={fusion}",
             f"data.cache_features={cached}",
             f"run.root={tmp_path}",
-            f"run.id={cached}",
+            f"run.id=cached-{cached}",
         )
-        summary = json.loads((tmp_path / cached / "summary.json").read_text())
+        summary = json.loads((tmp_path / f"cached-{cached}" / "summary.json").read_text())
         runs[cached] = (
             summary["test/loss"]["value"],
-            load_file(tmp_path / cached / "checkpoints" / "final.safetensors"),
+            load_file(tmp_path / f"cached-{cached}" / "checkpoints" / "final.safetensors"),
         )
     assert runs["true"][0] == pytest.approx(runs["false"][0], rel=1e-5)
     for name, value in runs["false"][1].items():

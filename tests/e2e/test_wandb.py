@@ -14,7 +14,7 @@ def logged(tmp_path_factory, data_home):
 
     root = tmp_path_factory.mktemp("wandb")
     env = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")} | {"HOME": str(root)}
-    words = ["train", "+experiment=vqa", "quick=true", "logger=[wandb,csv,tensorboard]", "run.id=w=1"]
+    words = ["train", "+experiment=vqa", "quick=true", "logger=[wandb,csv,tensorboard]", "run.id=w.1"]
     done = subprocess.run(
         [sys.executable, "-m", "mmdl", *words],
         cwd=root,
@@ -25,7 +25,7 @@ def logged(tmp_path_factory, data_home):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    return root / "runs" / "w=1", done
+    return root / "runs" / "w.1", done
 
 
 def test_being_offline_is_said_in_one_line(logged):
@@ -46,7 +46,8 @@ def test_every_logger_wrote_into_the_run_folder(logged):
     assert list(run.glob("csv/**/metrics.csv"))
     assert list(run.glob("tensorboard/**/events.*"))
     assert list(run.glob("wandb/offline-run-*/run-*.wandb"))
-    assert list(run.glob("wandb/**/*.png")), "images of the table of predictions"
+    staged = [path for path in run.glob("wandb/data/**/tmp*") if path.is_file()]
+    assert any(path.read_bytes()[:4] == b"\x89PNG" for path in staged), "images of the table of predictions"
     assert sorted(p.name for p in run.parent.parent.iterdir() if not p.name.startswith(".")) == ["runs"]
 
 

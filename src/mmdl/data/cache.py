@@ -35,7 +35,7 @@ def cache_key(facts: Mapping[str, Any]) -> str:
     """Hash of whatever a cache depends on.
 
     >>> cache_key({"a": 1})[:8]
-    '015abd7f'
+    'f9d86028'
     """
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 

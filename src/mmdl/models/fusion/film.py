@@ -64,7 +64,8 @@ class FiLM(nn.Module):
         self.out_dim = (4 if pool_positions else 2) * channels + question_dim * question_to_head
         self.project = nn.Conv2d(grid_channels + 2, channels, 1)
         self.blocks = nn.ModuleList(
-            nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2) for _ in range(blocks)
+            nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, bias=norm != "batch")
+            for _ in range(blocks)
         )
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(channels, affine=False) if norm == "batch" else nn.Identity()
