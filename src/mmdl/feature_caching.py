@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mmdl.data.cache import FeatureCache, cache_key
-from mmdl.data.vqa import VQADataModule, VQADataset
+from mmdl.data.vqa import VQADataModule
+from mmdl.data.vqa_dataset import VQADataset
 from mmdl.tasks.base import Task
 
 Batches = Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], dict[str, Tensor]]]

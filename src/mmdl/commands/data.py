@@ -95,8 +95,14 @@ def main(argv: list[str]) -> int:
 
 def _prepare_vqa_v2(arguments: argparse.Namespace) -> None:
     from mmdl.data.paths import data_root
-    from mmdl.data.sources.vqa_v2 import prepare
+    from mmdl.data.sources.vqa_v2 import Kind, prepare
 
     root = data_root(arguments.root, "vqa_v2")
-    prepare(root, splits=tuple(arguments.splits), keep_zips=arguments.keep_zips)
+    mirrors: dict[Kind, str | None] = {
+        "images": arguments.images_url,
+        "questions": arguments.annotations_url,
+        "annotations": arguments.annotations_url,
+    }
+    base_urls = {kind: url for kind, url in mirrors.items() if url} or None
+    prepare(root, splits=tuple(arguments.splits), base_urls=base_urls, keep_zips=arguments.keep_zips)
     print(f"ready: python -m mmdl train +experiment=vqa_v2 data.root={root}")

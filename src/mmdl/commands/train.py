@@ -22,10 +22,12 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+import mmdl
 from mmdl.assembly import (
     build_data,
     build_evaluators,
@@ -120,6 +122,7 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
     from mmdl.callbacks.random_state import RandomState
     from mmdl.callbacks.train_log import TrainLog
     from mmdl.runs.jsonl_logger import JsonlLogger
+    from mmdl.runs.manifest import git_state
     from mmdl.runs.redact import redact
 
     callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
@@ -133,8 +136,9 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
     trainer = build_trainer(cfg, callbacks, loggers)
     plain = redact(OmegaConf.to_container(cfg, resolve=True))
     saver.facts = {"config": plain, "vocabularies": data.vocabularies(), "fingerprints": data.fingerprints()}
+    code = {"code": git_state(Path.cwd()) | {"mmdl": mmdl.__version__}}
     for logger in loggers:
-        logger.log_hyperparams(plain)
+        logger.log_hyperparams(plain | code)
     return trainer, saver, loggers
 
 

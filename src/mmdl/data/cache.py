@@ -22,9 +22,9 @@ from filelock import FileLock
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from mmdl.data.disk import require_free
 from mmdl.data.paths import data_home
 from mmdl.data.transforms.image import BadImage, load_image
-from mmdl.errors import UserError
 
 Resize = Literal["squash", "crop", "pad"]
 
@@ -38,26 +38,6 @@ def cache_key(facts: Mapping[str, Any]) -> str:
     'f9d86028'
     """
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def require_free(folder: Path, need: int, what: str) -> None:
-    """Refuse to start what the disk can't hold.
-
-    Args:
-        folder: Where it would be written; the nearest existing parent is asked.
-        need: Bytes.
-        what: For the message.
-
-    Raises:
-        UserError: with the need and what is free.
-    """
-    existing = next(p for p in [folder, *folder.parents] if p.exists())
-    free = shutil.disk_usage(existing).free
-    if need > free:
-        raise UserError(
-            f"{what} needs {need / 1e9:.2f} GB in {folder}, and {free / 1e9:.2f} GB are free",
-            fix="free some space, or point MMDL_DATA at a larger disk",
-        )
 
 
 def cached_folder(

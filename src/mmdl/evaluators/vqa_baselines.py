@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mmdl.data.answers import majority_answer
-from mmdl.data.vqa import VQADataModule, VQADataset
+from mmdl.data.vqa import VQADataModule
+from mmdl.data.vqa_dataset import VQADataset
 from mmdl.evaluators.base import EvaluationContext, Result
 from mmdl.evaluators.vqa_accuracy import score_answers
 from mmdl.metrics.bootstrap import bootstrap_interval
