@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mmdl.data.shapes.split import default_name
 from mmdl.errors import UserError
 from mmdl.runs.checkpoint_io import AtomicCheckpointIO, newest_valid, read_checkpoint
 
@@ -78,7 +79,7 @@ def test_predict_agrees_with_training(trained, run_command, data_home, capsys):
     rows = [
         json.loads(line) for line in (trained.path / "predictions" / "test.jsonl").read_text().splitlines()
     ]
-    image = data_home / "shapes" / "48-16-16-64px-seed0" / "images" / "test" / rows[0]["image"]
+    image = data_home / "shapes" / default_name(48, 16, 16, 64, 0) / "images" / "test" / rows[0]["image"]
     run_command(
         "predict",
         "run=one",
@@ -173,3 +174,22 @@ def test_the_safetensors_file_is_the_best_model(trained):
     [path] = sorted((trained.path / "checkpoints").glob("best-*.ckpt"))[-1:]
     weights = torch.load(path, weights_only=True)["state_dict"]
     assert all(torch.equal(best[name.removeprefix("model.")], value) for name, value in weights.items())
+
+
+@pytest.mark.parametrize("question", ["what's this, a cat?", 'is it "red" or [blue]?', "how many = 2 {x}?"])
+def test_a_question_may_hold_any_text(trained, own, capsys, monkeypatch, question):
+    import sys
+
+    from mmdl.__main__ import main
+
+    words = [
+        "mmdl",
+        "predict",
+        "run=one",
+        f"root={trained.root}",
+        f"image={own}/a.png",
+        f"question={question}",
+    ]
+    monkeypatch.setattr(sys, "argv", [*words, f"output={own}/out, 1.jsonl"])
+    assert main() == 0, capsys.readouterr().err
+    assert json.loads((own / "out, 1.jsonl").read_text())["question"] == question

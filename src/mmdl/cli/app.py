@@ -26,7 +26,7 @@ from mmdl.cli.arguments import parse_hydra
 from mmdl.cli.guard import GuardedHydra
 from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
-from mmdl.cli.presets import presets_last
+from mmdl.cli.presets import presets_last, quoted_text
 from mmdl.errors import UserError
 from mmdl.resolvers import register_resolvers
 
@@ -157,7 +157,7 @@ def run(
         UserError: For every mistake in the command line or a config.
     """
     found = parse_hydra(words)
-    found.overrides = presets_last(found.overrides)
+    found.overrides = quoted_text(verb, presets_last(found.overrides))
     argv = [sys.argv[0], verb, *words, *(word for name in trusted for word in ("--trust", name))]
     job = Job(verb, argv, _flags(found, trusted), whole=whole)
     with _plain_warnings(), hydra_for(verb, found.config_dir, found.config_path) as hydra:

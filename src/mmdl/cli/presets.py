@@ -1,4 +1,4 @@
-"""The order of `experiment` and `debug` on the command line: an experiment first, a debug preset over it."""
+"""What mmdl makes of overrides before Hydra reads them: the order of presets, and free text."""
 
 from __future__ import annotations
 
@@ -26,3 +26,27 @@ def presets_last(overrides: Sequence[str]) -> list[str]:
         else:
             others.append(override)
     return [*others, *(override for group in GROUPS for override in found[group])]
+
+
+TEXT_KEYS = {"predict": ("question", "image", "input", "output")}
+"""Verb -> keys whose values are taken as they stand: a question may hold commas, quotes and brackets."""
+
+
+def quoted_text(verb: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides of a verb with its free text quoted, so that Hydra reads it as one string.
+
+    Args:
+        verb: The verb.
+        overrides: As given; a value that is quoted already stays.
+
+    >>> print(*quoted_text("predict", ["run=latest", "question=what's this, a cat?"]))
+    run=latest question="what's this, a cat?"
+    """
+    found = []
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if sign and key in TEXT_KEYS.get(verb, ()) and value != "null" and value[:1] not in ("'", '"'):
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            override = f'{key}="{escaped}"'
+        found.append(override)
+    return found

@@ -69,6 +69,7 @@ def main(argv: list[str]) -> int:
         print(data_home())
     elif arguments.verb == "generate":
         from mmdl.data.shapes.generate import generate_shapes
+        from mmdl.data.shapes.split import default_name
 
         sizes = {
             name: getattr(arguments, name)
@@ -83,8 +84,8 @@ def main(argv: list[str]) -> int:
                 "seed",
             )
         }
-        default = f"{arguments.train}-{arguments.val}-{arguments.test}-{arguments.image_size}px-seed{arguments.seed}"
-        root = data_root(arguments.root, "shapes", default)
+        wanted = (arguments.train, arguments.val, arguments.test, arguments.image_size, arguments.seed)
+        root = data_root(arguments.root, "shapes", default_name(*wanted))
         facts = generate_shapes(root, **sizes)
         print(f"{root}: {json.dumps(facts['counts'])}")
         print(f"train on it: python -m mmdl train +experiment=vqa data.root={root}")

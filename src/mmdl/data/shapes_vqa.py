@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
-from mmdl.data.paths import data_home
+from mmdl.data.paths import data_root
 from mmdl.data.readers.vqa_json_official import read_official
 from mmdl.data.shapes.generate import generate_shapes
+from mmdl.data.shapes.split import default_name
 from mmdl.data.sources.merged import with_val_in_train
 from mmdl.data.vqa import OnBadSample, VQADataModule, VQADataOptions
 from mmdl.data.vqa_index import VQAIndex
@@ -41,8 +42,7 @@ class ShapesSource:
         self.scene_size = scene_size
         self.seed = seed
         self.on_bad_sample: OnBadSample = on_bad_sample
-        name = f"{train}-{val}-{test}-{scene_size}px-seed{seed}"
-        self.root = Path(root).expanduser() if root else data_home() / "shapes" / name
+        self.root = data_root(root, "shapes", default_name(train, val, test, scene_size, seed))
         self.given = root is not None
 
     def prepare(self) -> None:

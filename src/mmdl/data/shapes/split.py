@@ -20,7 +20,7 @@ from mmdl.data.shapes.draw import EXTENTS, render
 from mmdl.data.shapes.draws import Draws
 from mmdl.data.shapes.scene import CANVAS, Scene, SceneObject, sample_scene
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Goes up whenever the same arguments would make other data."""
 SPLITS = ("train", "val", "test")
 FIRST_IMAGE_ID = {"train": 1, "val": 1_000_001, "test": 2_000_001}
@@ -28,6 +28,11 @@ FIRST_IMAGE_ID = {"train": 1, "val": 1_000_001, "test": 2_000_001}
 
 _LICENSE = {"name": "CC0 1.0 Universal", "url": "https://creativecommons.org/publicdomain/zero/1.0/"}
 _DATE = "2026-11-01 00:00:00"  # fixed: the same arguments make the same bytes on any day
+
+
+def default_name(train: int, val: int, test: int, scene_size: int, seed: int) -> str:
+    """Folder name of a generated data set; another version of the generator never reads an older one's data."""
+    return f"v{GENERATOR_VERSION}-{train}-{val}-{test}-{scene_size}px-seed{seed}"
 
 
 class SplitResult(NamedTuple):
