@@ -37,7 +37,7 @@ def test_being_offline_is_said_in_one_line(logged):
 
 def test_no_noise_of_lightning_reaches_the_console(logged):
     _, done = logged
-    for noise in ("Tip:", "GPU available", "warn", "num_workers", "Traceback"):
+    for noise in ("Tip:", "GPU available", "warn", "WARNING", "num_workers", "Traceback"):
         assert noise not in done.stderr, done.stderr
 
 

@@ -85,7 +85,7 @@ def wandb_logger(
     if reason is not None and rank() == 0:
         log.info("W&B: offline (%s); to send it later: wandb sync %s/wandb/offline-run-*", reason, dir)
     wandb_id = run_id.replace("=", "-").replace("+", "-")
-    return WandbLogger(
+    logger = WandbLogger(
         project=project,
         entity=entity,
         name=name or run_id,
@@ -98,6 +98,9 @@ def wandb_logger(
         tags=tags or [],
         settings=wandb.Settings(silent=True, console="off"),
     )
+    # Lightning always passes it, and wandb warns of it on the console although it is not set.
+    logger._wandb_init.pop("anonymous", None)
+    return logger
 
 
 def finish_wandb(loggers: list[Any], figures: dict[str, Any], table: dict[str, Any] | None) -> None:
