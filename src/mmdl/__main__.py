@@ -17,7 +17,7 @@ from mmdl.errors import EXIT_USER_ERROR, UserError, UserErrors, nearest
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
-    "predict": Verb("answer questions about your own images with a run", config="predict"),
+    "predict": Verb("classify your own images, or answer questions about them, with a run", config="predict"),
     "check": Verb("find every error of an experiment without training it", config="check", whole=False),
     "ls": Verb("list experiments, models, data sets, any config group, and runs"),
     "data": Verb("generate, download or inspect data"),

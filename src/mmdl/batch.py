@@ -53,7 +53,26 @@ class VQABatch(TypedDict, total=False):
     """`(Q, E)` float pooled feature of the question."""
 
 
+class ImageBatch(TypedDict, total=False):
+    """`N` images with their classes."""
+
+    rows: Required[Tensor]
+    """`(N,)` int64: row of each image in its split's index."""
+    images: Required[Tensor]
+    """`(N, C, H, W)` uint8 in [0, 255]; float in the same range after an augmentation. The model normalises."""
+    labels: NotRequired[Tensor]
+    """`(N,)` int64 class of each image; absent without references."""
+    targets: NotRequired[Tensor]
+    """`(N, K)` float32 probability of each class, where an augmentation mixed images; it goes before `labels`."""
+
+
 SPECS: dict[type, dict[str, TensorSpec]] = {
+    ImageBatch: {
+        "rows": TensorSpec(("N",), "int64"),
+        "images": TensorSpec(("N", "C", "H", "W"), "uint8"),
+        "labels": TensorSpec(("N",), "int64"),
+        "targets": TensorSpec(("N", "K"), "float32"),
+    },
     VQABatch: {
         "rows": TensorSpec(("Q",), "int64"),
         "image_index": TensorSpec(("Q",), "int64"),
@@ -65,7 +84,7 @@ SPECS: dict[type, dict[str, TensorSpec]] = {
         "image_pooled": TensorSpec(("I", "P"), "float"),
         "question_tokens": TensorSpec(("Q", "L", "D"), "float"),
         "question_pooled": TensorSpec(("Q", "E"), "float"),
-    }
+    },
 }
 """Shape and dtype of every key, by batch type."""
 

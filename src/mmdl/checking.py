@@ -73,12 +73,26 @@ def batch_errors(data: DataModule, model: nn.Module, batch: dict[str, Tensor]) -
         UserError(f"first batch, {problem}", valid=f"mmdl.batch.{data.produces.__name__}")
         for problem in contract_errors(batch, data.produces)
     ]
-    wanted = getattr(getattr(model, "image_tower", None), "image_size", None)
-    if wanted is not None and "images" in batch and batch["images"].shape[-1] != wanted:
+    if "images" not in batch:
+        return errors
+    tower = getattr(model, "image_tower", model)
+    name = "the model" if tower is model else "the image tower"
+    channels, size = batch["images"].shape[1], batch["images"].shape[-1]
+    wanted = getattr(tower, "image_size", None)
+    if wanted is not None and size != wanted:
         errors.append(
             UserError(
-                f"the image tower takes {wanted} x {wanted} pixels, and data.image_size={batch['images'].shape[-1]}",
+                f"{name} takes {wanted} x {wanted} pixels, and data.image_size={size}",
                 fix=f"data.image_size={wanted}",
+            )
+        )
+    wanted = getattr(tower, "in_channels", None)
+    if wanted is not None and channels != wanted:
+        errors.append(
+            UserError(
+                f"{name} takes images of {wanted} channels, and the data's have {channels}",
+                valid="1 (grey) or 3 (RGB)",
+                fix=f"data.channels={wanted}",
             )
         )
     return errors

@@ -2,8 +2,8 @@
 
 usage: python -m mmdl eval run=RUN|latest [data=NAME] [KEY=VALUE ...]
 
-It prints the figures, and writes predictions per question and the official VQA results file
-(`[{"question_id", "answer"}]`) into the run's folder `predictions/`, or into `output=`.
+It prints the figures, and writes predictions per sample (for VQA the official results file too,
+`[{"question_id", "answer"}]`) into the run's folder `predictions/`, or into `output=`.
 
 common overrides:
   split=val                     another split
@@ -33,6 +33,19 @@ from mmdl.assembly import (
 from mmdl.errors import UserError, UserErrors, nearest
 
 SPLITS = ("train", "val", "test")
+
+MODEL_VIEW = (
+    "image_size",
+    "resize",
+    "channels",
+    "mean",
+    "std",
+    "num_classes",
+    "tokenizer",
+    "num_answers",
+    "vocab_size",
+)
+"""Keys of the data that the model was made for: other data is brought to them."""
 
 
 def main(cfg: DictConfig) -> float | None:
@@ -99,9 +112,10 @@ def _take_data(cfg: DictConfig, config: DictConfig) -> str:
     if "_target_" not in plain:
         config.data = OmegaConf.merge(config.data, plain)
         return "changed"
-    # The model's own view of the data stays: size of the images, tokens.
-    for key in ("image_size", "resize", "tokenizer", "num_answers", "vocab_size"):
-        plain[key] = config.data.get(key)
+    # The model's own view of the data stays: size and channels of the images, tokens, classes.
+    for key in MODEL_VIEW:
+        if key in config.data:
+            plain[key] = config.data[key]
     config.data = plain
     return str(plain["_target_"]).rsplit(".", 1)[1]
 

@@ -14,6 +14,7 @@ common overrides:
 
 examples:
   python -m mmdl train +experiment=vqa
+  python -m mmdl train +experiment=mnist
   python -m mmdl train +experiment=vqa seed=0,1,2 -m
   python -m mmdl train resume=latest
 """
@@ -68,6 +69,7 @@ def main(cfg: DictConfig) -> float | None:
     _begin(cfg, run, data, resuming)
     try:
         trainer, saver, loggers = _trainer(cfg, run, data)
+        data.place(device_of(cfg))
         _cache_features(cfg, task, data)
         fit_began = time.monotonic()
         _fit(trainer, task, data, run, resuming)
@@ -213,4 +215,4 @@ def _finish(
     run.write_summary(figures)
     run.write_status("finished")
     finish_wandb(loggers, figures, table)
-    print(card(run, figures, split, str(cfg.monitor.name), data.notes(split)))
+    print(card(run, figures, split, str(cfg.monitor.name), data.notes(split), task.predict_example))

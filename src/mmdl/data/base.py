@@ -73,9 +73,17 @@ class DataModule(pl.LightningDataModule):
         """What training derived from the data (answer list, tokenizer), as plain values for the checkpoint."""
         return {}
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, Any]:
         """Config keys below `data` that become known with the data, such as `num_answers`."""
         return {}
+
+    def place(self, device: torch.device) -> None:
+        """Move to the training device what may live there; called once before training."""
+
+    @property
+    def loads_on_device(self) -> bool:
+        """Whether batches come from an accelerator's memory, so that there is nothing to pin."""
+        return False
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of each split and vocabulary."""
@@ -147,7 +155,7 @@ class DataModule(pl.LightningDataModule):
             sampler=self.sampler(split),
             collate_fn=_keep,
             num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
+            pin_memory=torch.cuda.is_available() and not self.loads_on_device,
             persistent_workers=False,
             generator=torch.Generator().manual_seed(self.seed),
         )

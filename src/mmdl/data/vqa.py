@@ -235,7 +235,7 @@ class VQADataModule(DataModule):
         """Number of token ids."""
         return self.tokenizer.vocab_size
 
-    def facts(self) -> dict[str, int]:
+    def facts(self) -> dict[str, Any]:
         """Config keys below `data` that become known with the data."""
         return {"num_answers": self.num_answers, "vocab_size": self.vocab_size}
 

@@ -94,11 +94,12 @@ def one_cycle(
             f"schedule.warmup={warmup} takes all {total_steps} steps", valid="fewer steps than the run has"
         )
     peaks = [group["lr"] for group in optimizer.param_groups]
+    total = max(3, total_steps + 1)  # the scheduler is stepped once after the last optimizer step
     return OneCycleLR(
         optimizer,
         max_lr=peaks,
-        total_steps=max(2, total_steps + 1),  # the scheduler is stepped once after the last optimizer step
-        pct_start=max(share, 1 / max(2, total_steps)),
+        total_steps=total,
+        pct_start=max(share, 2 / total),  # torch divides by the steps of the rise less one
         div_factor=start_factor,
         final_div_factor=end_factor,
     )

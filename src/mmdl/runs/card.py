@@ -23,7 +23,12 @@ def figure_text(figure: Mapping[str, Any]) -> str:
 
 
 def card(
-    run: RunFolder, figures: Mapping[str, Any], split: str, monitor: str, notes: Sequence[str] = ()
+    run: RunFolder,
+    figures: Mapping[str, Any],
+    split: str,
+    monitor: str,
+    notes: Sequence[str] = (),
+    predict_example: str = "image=FILE",
 ) -> str:
     """The card of a finished run.
 
@@ -33,6 +38,7 @@ def card(
         split: The split that was scored.
         monitor: The validation figure that chose the weights.
         notes: Further lines, such as the scoring rule.
+        predict_example: What `predict` needs besides the run.
     """
     main = monitor.replace("val/", f"{split}/", 1)
     shown = [name for name in (main,) if name in figures]
@@ -48,6 +54,6 @@ def card(
         f"time     {figures['time/wall_s']['value']:.0f} s, {figures['time/fit_s']['value']:.0f} s of it training",
         f"weights  {run.checkpoints / 'best.safetensors'}",
         f"next     python -m mmdl eval run={run.id}",
-        f'         python -m mmdl predict run={run.id} image=FILE question="..."',
+        f"         python -m mmdl predict run={run.id} {predict_example}",
     ]
     return "\n".join(lines)

@@ -109,7 +109,7 @@ def finish_wandb(loggers: list[Any], figures: dict[str, Any], table: dict[str, A
     Args:
         loggers: The run's loggers; others than W&B's are passed over.
         figures: Name -> `{"value", "n", "ci95"}`.
-        table: `columns` and `rows` of predictions; a `Path` in a row becomes an image.
+        table: `columns` and `rows` of predictions; a `Path` or an array in a row becomes an image.
     """
     import wandb
 
@@ -124,6 +124,15 @@ def finish_wandb(loggers: list[Any], figures: dict[str, Any], table: dict[str, A
             if figure.get("ci95") is not None:
                 run.summary[f"{name}/ci95_low"], run.summary[f"{name}/ci95_high"] = figure["ci95"]
         if table is not None:
-            rows = [[wandb.Image(str(c)) if isinstance(c, Path) else c for c in row] for row in table["rows"]]
+            rows = [[_cell(cell) for cell in row] for row in table["rows"]]
             run.log({"predictions": wandb.Table(columns=table["columns"], data=rows)})
         run.finish()
+
+
+def _cell(cell: Any) -> Any:
+    import numpy as np
+    import wandb
+
+    if isinstance(cell, Path):
+        return wandb.Image(str(cell))
+    return wandb.Image(cell) if isinstance(cell, np.ndarray) else cell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 import lightning.pytorch as pl
 import numpy as np
@@ -43,6 +43,9 @@ class Task(pl.LightningModule):
         compile: Compile the model with `torch.compile`.
         channels_last: Keep images and convolutions in channels-last memory order.
     """
+
+    predict_example: ClassVar[str] = "image=FILE"
+    """What `mmdl predict run=RUN` needs besides, for the card at the end of a run."""
 
     def __init__(
         self,

@@ -30,6 +30,8 @@ class VQATask(Task):
         UserError: if the loss has no such name.
     """
 
+    predict_example = 'image=FILE question="..."'
+
     def __init__(
         self,
         model: nn.Module,

@@ -54,3 +54,15 @@ def test_one_cycle_peaks_at_each_groups_rate():
 def test_one_cycle_of_warm_up_only_is_refused():
     with pytest.raises(UserError, match="takes all"):
         rates(one_cycle, warmup=100)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0.3), (2, 0.3), (3, 0.0), (10, 0.0), (10, 0.9)])
+def test_one_cycle_of_very_few_steps(steps, warmup):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0, momentum=0.9)
+    schedule = one_cycle(optimizer, steps, warmup=warmup)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert all(0 < rate <= 1 for rate in rates)

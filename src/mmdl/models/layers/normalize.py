@@ -15,8 +15,8 @@ class Normalize(nn.Module):
     by weights and printed structure knows them.
 
     Args:
-        mean: Mean of each RGB channel in [0, 1].
-        std: Standard deviation of each RGB channel in [0, 1].
+        mean: Mean of each channel in [0, 1].
+        std: Standard deviation of each channel in [0, 1].
 
     >>> Normalize((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).flatten()
     tensor([2., 2., 2.])
@@ -26,11 +26,11 @@ class Normalize(nn.Module):
         super().__init__()
         self.mean: Tensor
         self.std: Tensor
-        self.register_buffer("mean", torch.tensor(list(mean)).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(list(std)).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(list(mean)).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(list(std)).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """`(I, 3, H, W)` uint8 in [0, 255] -> `(I, 3, H, W)` float."""
+        """`(I, C, H, W)` uint8, or float, in [0, 255] -> `(I, C, H, W)` float."""
         return (images.to(self.mean.dtype) / 255 - self.mean) / self.std
 
     def extra_repr(self) -> str:

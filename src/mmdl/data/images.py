@@ -1,0 +1,454 @@
+"""The image-classification data module: one class for every source that yields an `ImageSplit` a split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmdl.batch import ImageBatch
+from mmdl.data.augment.base import Augmentation, augmented
+from mmdl.data.base import DataModule
+from mmdl.data.cache import PixelCache, PixelFiles, Resize
+from mmdl.data.image_dataset import ImageDataset, Pixels, ResidentPixels, mean_and_std, with_channels
+from mmdl.data.image_split import ImageSource, ImageSplit, stratified_holdout
+from mmdl.data.sampler import IntArray
+from mmdl.errors import UserError, UserErrors
+
+OnBadSample = Literal["raise", "skip"]
+
+RESIDENT_SHARE = 0.4
+"""Images live on the training device where they take at most this share of its free memory."""
+
+STATISTICS_IMAGES = 4096
+"""Training images, evenly spread, over which mean and deviation are taken where the images are files."""
+
+
+class ImageDataOptions(TypedDict, total=False):
+    """Arguments that every image-classification data set shares; `ImageDataModule` documents them."""
+
+    batch_size: int
+    eval_batch_size: int
+    image_size: int | None
+    channels: int | None
+    resize: Resize
+    augment: Mapping[str, Augmentation] | None
+    val_share: float
+    split_seed: int
+    limit_train: int | None
+    num_classes: int | None
+    mean: Sequence[float] | None
+    std: Sequence[float] | None
+    num_workers: int
+    seed: int
+    on_bad_sample: OnBadSample
+    cache_pixels: bool
+    on_device: bool | None
+    overfit_batches: int
+    train_on_val: bool
+
+
+class ImageDataModule(DataModule):
+    """Images with their classes; validation is held out of train, test is read by the final test only.
+
+    Args:
+        source: Where the images come from.
+        batch_size: Images in a training batch of one rank.
+        eval_batch_size: Images in an evaluation batch.
+        image_size: Height and width in pixels that images are brought to; None keeps those of the source.
+        channels: 1 (grey) or 3 (RGB); None keeps those of the source.
+        resize: `squash` changes the aspect ratio, `crop` cuts the centre out, `pad` adds black borders.
+        augment: Name -> augmentation, applied to training batches in this order, on the device.
+        val_share: Share of the training images that is held out for validation, the classes in the same
+            proportions, where the source has no validation split of its own.
+        split_seed: Seed of which images are held out: another `seed` trains on the same ones.
+        limit_train: Train on so many images only, the classes in the same proportions; None: all.
+        num_classes: Filled in by the program.
+        mean: Mean of each channel in [0, 1], for the model's normalisation; None takes the training images'.
+        std: Standard deviation, likewise.
+        num_workers: Loader processes, for images that are decoded as they are needed.
+        seed: Seed of the order and of the augmentation.
+        on_bad_sample: `raise` stops at bad files and lists them; `skip` leaves them out and counts them.
+        cache_pixels: Keep decoded files in a memory-mapped file below `$MMDL_DATA`.
+        on_device: Keep all images in the memory of the training device; None: where they fit.
+        overfit_batches: Train on the first so many batches only.
+        train_on_val: Add the validation images to the training ones; the run is marked.
+    """
+
+    produces = ImageBatch
+
+    def __init__(
+        self,
+        source: ImageSource,
+        *,
+        batch_size: int = 512,
+        eval_batch_size: int = 1000,
+        image_size: int | None = None,
+        channels: int | None = None,
+        resize: Resize = "squash",
+        augment: Mapping[str, Augmentation] | None = None,
+        val_share: float = 0.1,
+        split_seed: int = 0,
+        limit_train: int | None = None,
+        num_classes: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+        on_bad_sample: OnBadSample = "raise",
+        cache_pixels: bool = True,
+        on_device: bool | None = None,
+        overfit_batches: int = 0,
+        train_on_val: bool = False,
+    ) -> None:
+        super().__init__(
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            group=False,
+            num_workers=num_workers,
+            seed=seed,
+            overfit_batches=overfit_batches,
+        )
+        if not 0 < val_share < 1:
+            raise UserError(
+                f"data.val_share={val_share}", valid="a share between 0 and 1", fix="data.val_share=0.1"
+            )
+        if channels not in (None, 1, 3):
+            raise UserError(f"data.channels={channels}", valid="1 (grey), 3 (RGB), or null: as they are")
+        self.source = source
+        self.image_size = image_size
+        self.channels = channels
+        self.resize: Resize = resize
+        self.augment = [step for step in (augment or {}).values() if step is not None]
+        self.val_share = val_share
+        self.split_seed = split_seed
+        self.limit_train = limit_train
+        self.statistics = (list(mean) if mean is not None else None, list(std) if std is not None else None)
+        self.on_bad_sample = on_bad_sample
+        self.cache_pixels = cache_pixels
+        self.on_device = on_device
+        self.train_on_val = train_on_val
+        self.datasets: dict[str, ImageDataset] = {}
+        self._classes: tuple[str, ...] = ()
+        self._given_classes = False
+        self._skipped: dict[str, int] = {}
+        self._holdout: dict[str, ImageSplit] = {}
+        self._held_out = 0
+        self._total_steps = 0
+
+    # -- making the splits ------------------------------------------------------------------------------------------
+
+    def prepare_data(self) -> None:
+        """Make or fetch the files of the source."""
+        self.source.prepare()
+
+    def setup(self, stage: str | None = None, splits: Sequence[str] = ("train", "val", "test")) -> None:
+        """Read and decode the splits; a second call does nothing for what is there.
+
+        Args:
+            stage: Lightning's stage; everything is set up whatever it is.
+            splits: Which splits.
+        """
+        for name in splits:
+            if name in self.datasets:
+                continue
+            split = self._split(name)
+            if split is None:
+                continue
+            self._take_classes(split.classes)
+            for reason, count in split.skipped.items():
+                self._skipped[reason] = self._skipped.get(reason, 0) + count
+            self.datasets[name] = self._decoded(name, split)
+        if "train" in self.datasets and None in self.statistics:
+            mean, std = self._measure()
+            self.statistics = (self.statistics[0] or mean, self.statistics[1] or std)
+
+    def _split(self, name: str) -> ImageSplit | None:
+        """A split after validation was held out of train."""
+        if name == "test":
+            return self.source.split("test")
+        if not self._holdout:
+            train, val = self.source.split("train"), self.source.split("val")
+            if train is not None and val is None:
+                count = round(self.val_share * len(train))
+                classes = len(np.unique(train.labels))
+                if not 0 < count <= len(train) - classes:
+                    raise UserError(
+                        f"{len(train)} training images in {classes} classes are too few to hold {count} out",
+                        valid="at least one image a class to train on, and one to validate on",
+                        fix="more images, or another data.val_share",
+                    )
+                rows, held_out = stratified_holdout(train.labels, count, self.split_seed)
+                skipped, self._held_out = train.skipped, len(held_out)
+                train, val = train.select(rows), train.select(held_out)
+                train.skipped = skipped
+            if train is not None and val is not None and self.train_on_val:
+                train = _joined(train, val)
+            if train is not None and self.limit_train is not None and self.limit_train < len(train):
+                rest = len(train) - self.limit_train
+                rows, _ = stratified_holdout(train.labels, rest, self.split_seed)
+                train = train.select(rows)
+            self._holdout = {n: s for n, s in (("train", train), ("val", val)) if s is not None}
+        return self._holdout.get(name)
+
+    def _take_classes(self, classes: tuple[str, ...]) -> None:
+        if not self._classes:
+            self._classes = classes
+        elif classes != self._classes:
+            ours, theirs = set(self._classes), set(classes)
+            raise UserError(
+                f"the data has {len(classes)} classes ({_some(classes)}), and "
+                + (
+                    "the checkpoint was trained on"
+                    if self._given_classes
+                    else "another split of the same data has"
+                )
+                + f" {len(self._classes)} ({_some(self._classes)})"
+                + (f"; missing: {_some(sorted(ours - theirs))}" if ours - theirs else "")
+                + (f"; left over: {_some(sorted(theirs - ours))}" if theirs - ours else ""),
+                valid="the same classes in the same order",
+                fix="use data with the run's classes, or train a new run on these",
+            )
+
+    def _decoded(self, name: str, split: ImageSplit) -> ImageDataset:
+        if split.pixels is not None:
+            images = with_channels(torch.from_numpy(split.pixels), self.channels)
+            return ImageDataset(split, ResidentPixels(self._resized(images)))
+        assert split.paths is not None
+        if self.image_size is None:
+            raise UserError(
+                "image files have sizes of their own, and data.image_size=null",
+                valid="pixels",
+                fix="data.image_size=128",
+            )
+        split, pixels = self._files(name, split, self.image_size)
+        if self.on_device is not False and isinstance(pixels, PixelCache) and self._fits(pixels):
+            pixels = ResidentPixels(pixels[np.arange(len(pixels), dtype=np.int64)])
+        return ImageDataset(split, pixels, self.channels)
+
+    def _resized(self, images: Tensor) -> Tensor:
+        """Images in memory, brought to `image_size`; `(N, C, H, W)` uint8."""
+        size = self.image_size
+        if size is None or images.shape[-2:] == (size, size):
+            return images
+        from torch.nn.functional import interpolate
+
+        parts = [
+            interpolate(part.float(), (size, size), mode="bilinear", antialias=True)
+            .round()
+            .clamp(0, 255)
+            .to(torch.uint8)
+            for part in images.split(4096)
+        ]
+        return torch.cat(parts)
+
+    def _files(self, name: str, split: ImageSplit, size: int) -> tuple[ImageSplit, Pixels]:
+        assert split.paths is not None
+        # Decoding everything once is what finds bad files before training.
+        if not self.cache_pixels and self.on_bad_sample == "raise":
+            return split, PixelFiles(split.paths, size, self.resize)
+        cache = PixelCache(split.paths, size, self.resize, f"decoding {name} images")
+        if not cache.bad:
+            return split, cache
+        if self.on_bad_sample == "raise":
+            errors = [UserError(message) for _, message in list(cache.bad.values())[:20]]
+            errors[-1].fix = "mend or remove these files, or data.on_bad_sample=skip"
+            raise UserErrors(errors)
+        for reason, _ in cache.bad.values():
+            self._skipped[reason] = self._skipped.get(reason, 0) + 1
+        keep = np.setdiff1d(np.arange(len(split)), np.fromiter(cache.bad, dtype=np.int64))
+        if not len(keep):
+            raise UserError(f"none of the {len(split):,} {name} images can be used")
+        return self._files(name, split.select(keep), size)
+
+    def _fits(self, pixels: Pixels) -> bool:
+        """Whether all images of a split fit into main memory, with room to spare."""
+        import os
+
+        assert self.image_size is not None
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return bool(self.on_device) or len(pixels) * 3 * self.image_size**2 < RESIDENT_SHARE * free
+
+    def place(self, device: torch.device) -> None:
+        """Move the images to the training device, where they fit: batches are then gathered there.
+
+        Args:
+            device: Of the model.
+        """
+        if device.type != "cuda" or self.on_device is False:
+            return
+        for dataset in self.datasets.values():
+            pixels = dataset.pixels
+            if isinstance(pixels, ResidentPixels):
+                free, _ = torch.cuda.mem_get_info(device)
+                if self.on_device or pixels.tensor.nbytes < RESIDENT_SHARE * free:
+                    dataset.pixels = pixels.to(device)
+                    if dataset.labels is not None:
+                        dataset.labels = dataset.labels.to(device)
+
+    def _measure(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of the training images."""
+        train = self.dataset("train")
+        if isinstance(train.pixels, ResidentPixels) and train.channels is None:
+            return mean_and_std(train.pixels.tensor)
+        rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), STATISTICS_IMAGES)).astype(np.int64))
+        return mean_and_std(train[rows]["images"])
+
+    # -- training ---------------------------------------------------------------------------------------------------
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment a training batch, on the device; see `Draws` for what the randomness depends on."""
+        trainer = self.trainer
+        if trainer is None or not trainer.training or not self.augment:
+            return batch
+        if not self._total_steps:
+            task: Any = trainer.lightning_module
+            self._total_steps = task.total_steps()
+        return augmented(
+            batch,
+            self.augment,
+            seed=self.seed,
+            epoch=trainer.current_epoch,
+            progress=min(1.0, trainer.global_step / self._total_steps),
+            num_classes=self.num_classes,
+        )
+
+    # -- what the base asks for -------------------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+        return self._classes
+
+    @property
+    def num_classes(self) -> int:
+        """How many there are."""
+        return len(self._classes)
+
+    @property
+    def loads_on_device(self) -> bool:
+        """Whether batches are made on an accelerator, so that there is nothing to pin."""
+        return any(
+            isinstance(dataset.pixels, ResidentPixels) and dataset.pixels.tensor.is_cuda
+            for dataset in self.datasets.values()
+        )
+
+    def dataset(self, split: str) -> ImageDataset:
+        """Data set of `train`, `val` or `test`.
+
+        Raises:
+            UserError: if the source has no such split.
+        """
+        if split not in self.datasets:
+            raise UserError(
+                f"the data has no {split!r} split",
+                valid=", ".join(self.datasets) or "none",
+                fix="choose another split",
+            )
+        return self.datasets[split]
+
+    def offsets(self, split: str) -> IntArray:
+        """`(N + 1,)` int64: each image is a group of its own."""
+        return np.arange(len(self.dataset(split)) + 1, dtype=np.int64)
+
+    def splits(self) -> dict[str, frozenset[str]]:
+        """Split -> ids of its images."""
+        return {name: frozenset(map(str, dataset.split.ids)) for name, dataset in self.datasets.items()}
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Images left out, by reason, over all splits."""
+        return dict(self._skipped)
+
+    def facts(self) -> dict[str, Any]:
+        """Config keys below `data` that become known with the data."""
+        first = next(iter(self.datasets.values()))
+        shape = first[np.zeros(1, dtype=np.int64)]["images"].shape
+        if shape[-1] != shape[-2]:
+            raise UserError(
+                f"the images are {shape[-2]} x {shape[-1]} pixels",
+                valid="squares",
+                fix=f"data.image_size={min(shape[-2:])}",
+            )
+        facts = {"num_classes": self.num_classes, "channels": shape[1], "image_size": shape[-1]}
+        mean, std = self.statistics
+        return facts | ({"mean": mean, "std": std} if mean is not None and std is not None else {})
+
+    def fingerprints(self) -> dict[str, str]:
+        """SHA-256 of each split and of the classes."""
+        hashes = {name: dataset.split.fingerprint() for name, dataset in self.datasets.items()}
+        return hashes | {"classes": _hash(self._classes)}
+
+    def vocabularies(self) -> dict[str, Any]:
+        """The class names with their hash."""
+        return {"classes": list(self._classes), "classes_sha256": _hash(self._classes)}
+
+    def load_vocabularies(self, state: dict[str, Any]) -> None:
+        """Take over the classes of a checkpoint.
+
+        Raises:
+            UserError: if the list does not match its hash.
+        """
+        classes = tuple(state["classes"])
+        if _hash(classes) != state["classes_sha256"]:
+            raise UserError("the class names of the checkpoint do not match their hash")
+        self._classes, self._given_classes = classes, True
+
+    def marks(self) -> dict[str, Any]:
+        """Whether validation images were trained on, and what was left out."""
+        return {"trained_on_val": self.train_on_val, "skipped": self.skipped}
+
+    def notes(self, split: str) -> list[str]:
+        """Which images chose the weights, and that the test split did not."""
+        lines = []
+        if self._held_out:
+            lines.append(f"weights chosen on {self._held_out:,} images that were held out of train")
+        if split == "test":
+            lines.append("the test images were looked at once, after training")
+        if self.train_on_val:
+            lines.append("trained on validation data")
+        return lines
+
+    def describe(self, split: str, rows: IntArray) -> str:
+        """The first images of a batch by id."""
+        ids = self.dataset(split).split.ids
+        return "images " + ", ".join(ids[row] for row in rows[:5].tolist()) + ", ..." * (len(rows) > 5)
+
+    def write_predictions(
+        self, folder: Path, name: str, outputs: Mapping[str, np.ndarray[Any, Any]], split: str
+    ) -> dict[str, Any] | None:
+        """`<name>.jsonl`, one object an image; returns a table with images, the worst mistakes first."""
+        from mmdl.runs.image_predictions import image_records, image_table
+        from mmdl.runs.predictions import write_predictions
+
+        if not outputs:
+            return None
+        write_predictions(folder / f"{name}.jsonl", image_records(self, split, outputs))
+        return image_table(self, split, outputs)
+
+
+def _joined(first: ImageSplit, second: ImageSplit) -> ImageSplit:
+    """Both splits as one."""
+    both = None
+    if first.pixels is not None and second.pixels is not None:
+        both = np.concatenate([first.pixels, second.pixels])
+    paths = None
+    if first.paths is not None and second.paths is not None:
+        paths = [*first.paths, *second.paths]
+    labels = np.concatenate([first.labels, second.labels])
+    return ImageSplit(
+        [*first.ids, *second.ids], labels, first.classes, both, paths, skipped=dict(first.skipped)
+    )
+
+
+def _hash(classes: Sequence[str]) -> str:
+    return hashlib.sha256("\0".join(classes).encode()).hexdigest()
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
