@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 import mmdl
@@ -50,6 +51,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("mmdl")
 
+INITIALIZE_ON = 5000
+"""Training images that a model may see before it learns."""
+
 
 def main(cfg: DictConfig) -> float | None:
     """Run the verb; returns the monitored figure on the test split, for sweeps."""
@@ -66,6 +70,7 @@ def main(cfg: DictConfig) -> float | None:
     if rank() == 0:
         log.info("%s", "\n".join(lines))
     task.evaluators, task.quick = evaluators, bool(cfg.quick)
+    _initialize(task, data)
     _begin(cfg, run, data, resuming)
     try:
         trainer, saver, loggers = _trainer(cfg, run, data)
@@ -87,6 +92,15 @@ def main(cfg: DictConfig) -> float | None:
         _finish(cfg, run, task, data, loggers, figures)
     monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
     return float(monitored["value"]) if monitored else None
+
+
+def _initialize(task: Task, data: DataModule) -> None:
+    """Let a model that wants to see some training images before it learns see them (the same on every rank)."""
+    initialize = getattr(task.model, "initialize_from_data", None)
+    if initialize is not None:
+        count = int(data.offsets("train")[-1])
+        rows = np.unique(np.linspace(0, count - 1, min(count, INITIALIZE_ON)).astype(np.int64))
+        initialize(data.dataset("train")[rows]["images"])
 
 
 def _figure(value: float, n: int | None = None, ci95: tuple[float, float] | None = None) -> dict[str, Any]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from timm.models import load_state_dict
 from torch import Tensor, nn
 
-from mmdl.errors import UserError, nearest
 from mmdl.models.features import ImageFeatures, LayerGroup
-from mmdl.models.layers.first_line import first_line
 from mmdl.models.layers.layer_split import split_layers
 from mmdl.models.layers.normalize import Normalize
+from mmdl.models.layers.timm_model import create_timm_model, load_timm_file
 
 
 class TimmImageTower(nn.Module):
@@ -49,9 +44,9 @@ class TimmImageTower(nn.Module):
         image_size: int | None = None,
     ) -> None:
         super().__init__()
-        backbone: Any = _create(name, pretrained and checkpoint_path is None)
+        backbone: Any = create_timm_model(name, pretrained and checkpoint_path is None, num_classes=0)
         if checkpoint_path is not None:
-            _load_file(backbone, name, Path(checkpoint_path).expanduser())
+            load_timm_file(backbone, name, Path(checkpoint_path).expanduser())
         config = timm.data.resolve_model_data_config(backbone)
         self.image_size: int = image_size or int(config["input_size"][-1])
         if self.image_size != config["input_size"][-1] and hasattr(backbone, "set_input_size"):
@@ -92,41 +87,3 @@ class TimmImageTower(nn.Module):
         tokens = features[:, getattr(backbone, "num_prefix_tokens", 0) :]  # (I, h*w, C)
         height, width = backbone.patch_embed.dynamic_feat_size(tuple(image_shape))
         return tokens.transpose(1, 2).unflatten(2, (height, width))  # (I, C, h, w)
-
-
-def _create(name: str, pretrained: bool) -> nn.Module:
-    if not timm.is_model(name) and ":" not in name:
-        names = timm.list_models()
-        raise UserError(
-            f"unknown timm model '{name}'",
-            valid=nearest(name, names),
-            fix="python -c \"import timm; print(timm.list_models('*resnet*'))\"",
-        )
-    try:
-        return timm.create_model(name, pretrained=pretrained, num_classes=0)
-    except (RuntimeError, OSError, ValueError, HfHubHTTPError) as error:
-        raise UserError(
-            f"can't load timm model '{name}' with pretrained={pretrained}: {first_line(error)}",
-            valid="checkpoint_path=/path/to/weights.safetensors, pretrained=false (random weights), or run once "
-            "with network: the weights stay in the Hugging Face cache ($HF_HOME)",
-        ) from error
-
-
-def _load_file(backbone: nn.Module, name: str, file: Path) -> None:
-    if not file.is_file():
-        raise UserError(f"no such weights file: {file}")
-    try:
-        state = load_state_dict(str(file), weights_only=True)
-        config: Any = backbone.pretrained_cfg
-        classifier = config.get("classifier") or ()
-        for layer in [classifier] if isinstance(classifier, str) else classifier:
-            state.pop(f"{layer}.weight", None)
-            state.pop(f"{layer}.bias", None)
-        backbone.load_state_dict(state, strict=True)
-    except (RuntimeError, KeyError) as error:
-        raise UserError(f"{file} does not fit timm's '{name}': {first_line(error)}") from error
-    except (pickle.UnpicklingError, SafetensorError, EOFError, AttributeError, TypeError) as error:
-        raise UserError(
-            f"{file} is no file of weights: {first_line(error)}",
-            valid="*.safetensors, or a *.pt that holds tensors only",
-        ) from error
