@@ -127,10 +127,13 @@ def build_trainer(
     """Lightning's Trainer with mmdl's checkpoints, order of samples and progress."""
     import lightning.pytorch  # noqa: F401 - sets up its loggers, which are to be quiet
 
+    from mmdl.allocator import keep_freed_memory
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
     from mmdl.runs.hardware import resolve_precision
 
     quiet_console()
+    if device_of(cfg).type == "cpu":
+        keep_freed_memory()
     node = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(node, dict)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))

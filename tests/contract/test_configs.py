@@ -8,7 +8,7 @@ import torch
 
 from mmdl.assembly import build_data, build_task, static_errors
 from mmdl.batch import contract_errors
-from mmdl.checking import first_batch, split_errors
+from mmdl.checking import batch_errors, first_batch, split_errors
 from mmdl.cli.app import compose
 from mmdl.cli.catalog import catalog, groups
 from mmdl.cli.paths import packaged_conf
@@ -116,3 +116,23 @@ def test_every_part_of_the_vqa_model_steps_on_its_batch(part, name, fixture_of):
     assert torch.isfinite(loss)
     learned = [name for name, p in task.model.named_parameters() if p.grad is not None and bool(p.grad.any())]
     assert any(name.startswith(part) for name in learned)
+
+
+CLASSIFIERS = [name for name in catalog("model") if name != "vqa"]
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_classifier_steps_on_its_batch(name, fixture_of):
+    parts = ["data=mnist", f"model={name}", "task=classification", "data.image_size=32", "data.batch_size=16"]
+    cfg = compose("train", [*parts, *fixture_of("mnist")]).copy()
+    data = build_data(cfg)
+    task = build_task(cfg)
+    batch = first_batch(data)
+    assert batch_errors(data, task.model, batch) == []
+    loss = task.losses(batch)["loss"]
+    loss.backward()
+    assert torch.isfinite(loss)
+    learning = [p for p in task.model.parameters() if p.requires_grad]
+    assert all(p.grad is not None for p in learning)
+    held = [id(p) for group in task.model.layer_groups() for p in group.parameters()]
+    assert sorted(held) == sorted(id(p) for p in task.model.parameters())
