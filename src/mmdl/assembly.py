@@ -129,11 +129,12 @@ def build_trainer(
 
     from mmdl.allocator import keep_freed_memory
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
-    from mmdl.runs.hardware import resolve_precision
+    from mmdl.runs.hardware import remember_no_gpu, resolve_precision
 
     quiet_console()
     if device_of(cfg).type == "cpu":
         keep_freed_memory()
+        remember_no_gpu()
     node = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(node, dict)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))

@@ -170,6 +170,7 @@ def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:
 
 
 def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resuming: bool) -> None:
+    from mmdl.lean_hooks import lean_hooks
     from mmdl.runs.checkpoint_io import newest_valid, step_of
     from mmdl.runs.jsonl_logger import rewind_metrics
 
@@ -180,7 +181,8 @@ def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resu
             "resuming     %s",
             f"at step {step_of(checkpoint)}" if checkpoint else "from the start: no checkpoint",
         )
-    trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    with lean_hooks(trainer):
+        trainer.fit(task, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
 
 def _test(

@@ -15,6 +15,7 @@ from mmdl.models.features import LayerGroup
 from mmdl.models.layers.normalize import Normalize
 
 Norm = Literal["batch", "group", "none"]
+NormPosition = Literal["convolution", "stage"]
 Pooling = Literal["max", "average"]
 GROUP_SIZE = 16
 """Channels in a group of the group norm (Wu and He 2018, arXiv:1803.08494)."""
@@ -41,7 +42,9 @@ class CNN(nn.Module):
             size; otherwise the last feature map is flattened.
         hidden: Sizes of the hidden fully connected layers; may be empty.
         dropout: Share of inputs of each fully connected layer that is set to zero while training, in [0, 1).
-        norm: `batch`, `group` or `none`, between each convolution and its ReLU.
+        norm: `batch`, `group` or `none`.
+        norm_position: `convolution` normalises between each convolution and its ReLU; `stage` at the end of a stage
+            only, after its pooling, where a quarter of the numbers is left: the cheaper place on a CPU.
         mean: Mean of each channel in [0, 1], subtracted first; None for 0.5.
         std: Standard deviation of each channel in [0, 1]; None for 0.25.
 
@@ -65,11 +68,13 @@ class CNN(nn.Module):
         hidden: Sequence[int] = (128,),
         dropout: float = 0.0,
         norm: Norm = "batch",
+        norm_position: NormPosition = "convolution",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        _check(norm, pooling_kind, dropout)
+        _check(norm, norm_position, pooling_kind, dropout)
+        inside, outside = (norm != "none" and norm_position == place for place in get_args(NormPosition))
         self.in_channels = in_channels
         self.image_size = None if global_pooling else image_size
         settings = zip(channels, *(_each(value, channels) for value in (depth, kernel, pooling)), strict=True)
@@ -81,8 +86,8 @@ class CNN(nn.Module):
                 raise UserError(f"model.kernel={size} is even", valid="1, 3, 5, ...: the size then stays")
             for _ in range(convolutions):
                 number += 1
-                layers[f"convolution{number}"] = _convolution(width, out, size, bias=norm == "none")
-                if norm != "none":
+                layers[f"convolution{number}"] = _convolution(width, out, size, bias=not inside)
+                if inside:
                     layers[f"norm{number}"] = _norm(norm, out)
                 layers[f"relu{number}"] = nn.ReLU()
                 width = out
@@ -95,6 +100,8 @@ class CNN(nn.Module):
                     )
                 layers[f"pooling{stage}"] = (nn.MaxPool2d if pooling_kind == "max" else nn.AvgPool2d)(pool)
                 side //= pool
+            if outside:
+                layers[f"norm{stage}"] = _norm(norm, out)
         if global_pooling:
             layers["global_pooling"] = nn.AdaptiveAvgPool2d(1)
         layers["flatten"] = nn.Flatten()
@@ -144,9 +151,10 @@ def _each(value: int | Sequence[int], channels: Sequence[int]) -> Sequence[int]:
     return values
 
 
-def _check(norm: str, pooling_kind: str, dropout: float) -> None:
+def _check(norm: str, norm_position: str, pooling_kind: str, dropout: float) -> None:
     for name, value, valid in (
         ("norm", norm, get_args(Norm)),
+        ("norm_position", norm_position, get_args(NormPosition)),
         ("pooling_kind", pooling_kind, get_args(Pooling)),
     ):
         if value not in valid:

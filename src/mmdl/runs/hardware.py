@@ -76,3 +76,14 @@ def _cpu_name() -> str:
             )
     except OSError:
         return ""
+
+
+def remember_no_gpu() -> None:
+    """Let torch remember that there is no GPU: its optimizers ask the driver library again in every step.
+
+    On a machine without one that costs 0.3 ms a step (torch 2.15), more than the step of a small model.
+    """
+    import torch
+
+    if torch.cuda.device_count() == 0 and hasattr(torch.cuda, "_cached_device_count"):
+        torch.cuda._cached_device_count = 0
