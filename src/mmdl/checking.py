@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdl.batch import contract_errors
+from mmdl.data.augment.base import augmented
 from mmdl.data.base import DataModule
 from mmdl.errors import UserError
 from mmdl.tasks.base import Task
@@ -95,7 +96,44 @@ def batch_errors(data: DataModule, model: nn.Module, batch: dict[str, Tensor]) -
                 fix=f"data.channels={wanted}",
             )
         )
-    return errors
+    return errors + augmentation_errors(data, getattr(tower, "image_size", None), batch)
+
+
+def augmentation_errors(
+    data: DataModule, image_size: int | None, batch: dict[str, Tensor]
+) -> list[UserError]:
+    """What is wrong with the data's augmentation, found by applying it to a few images.
+
+    Args:
+        data: Its `augment` are the steps, where it has some.
+        image_size: Height and width that the model takes; None for any.
+        batch: The first batch.
+    """
+    few: Any = {name: tensor[:SAMPLES_FOR_COST] for name, tensor in batch.items()}
+    sizes, changed_by = set(), ""
+    for progress in (0.0, 0.5):
+        now = few
+        for step in getattr(data, "augment", ()):
+            before = now["images"].shape
+            try:
+                now = augmented(
+                    now, [step], seed=0, epoch=0, progress=progress, num_classes=data.facts()["num_classes"]
+                )
+            except UserError as error:
+                return [error]
+            if now["images"].shape != before:
+                changed_by = type(step).__module__.rpartition(".")[2]
+        sizes.add(now["images"].shape[-1])
+    if not changed_by or image_size is None or sizes == {image_size}:
+        return []
+    return [
+        UserError(
+            f"data.augment.{changed_by} makes images of {' to '.join(map(str, sorted(sizes)))} pixels, "
+            f"and the model takes {image_size} x {image_size} only",
+            valid="a model that takes images of any size",
+            fix="model.global_pooling=true (of model=cnn), or leave it out of augment@data.augment=[...]",
+        )
+    ]
 
 
 def first_batch(data: DataModule, split: str = "train") -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mmdl.batch import ImageBatch
 from mmdl.data.augment.base import Augmentation, augmented
+from mmdl.data.augment.fill import tell_mean
 from mmdl.data.base import DataModule
 from mmdl.data.cache import PixelCache, PixelFiles, Resize
 from mmdl.data.image_dataset import ImageDataset, Pixels, ResidentPixels, mean_and_std, with_channels
@@ -167,6 +168,8 @@ class ImageDataModule(DataModule):
         if "train" in self.datasets and None in self.statistics:
             mean, std = self._measure()
             self.statistics = (self.statistics[0] or mean, self.statistics[1] or std)
+        if self.statistics[0] is not None:
+            tell_mean(self.augment, self.statistics[0])
 
     def _split(self, name: str) -> ImageSplit | None:
         """A split after validation was held out of train."""

@@ -13,14 +13,19 @@ _SECOND = -0x6B2FB644ECCEEE15  # 0x94D049BB133111EB
 
 def _shifted(x: Tensor, bits: int) -> Tensor:
     """Logical shift to the right: torch's own fills up with the sign."""
-    return (x >> bits) & (_MASK >> (bits - 1))
+    return (x >> bits).bitwise_and_(_MASK >> (bits - 1))
 
 
 def _mixed(x: Tensor) -> Tensor:
     """The output function of SplitMix64 (Steele, Lea and Flood 2014); int64 products wrap around."""
-    x = (x ^ _shifted(x, 30)) * _FIRST
-    x = (x ^ _shifted(x, 27)) * _SECOND
-    return x ^ _shifted(x, 31)
+    x = (x ^ _shifted(x, 30)).mul_(_FIRST)
+    x = x.bitwise_xor_(_shifted(x, 27)).mul_(_SECOND)
+    return x.bitwise_xor_(_shifted(x, 31))
+
+
+def _wrapped(x: int) -> int:
+    """The signed 64-bit integer with the same lower 64 bits."""
+    return (x + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def _uniform(state: Tensor) -> Tensor:
@@ -47,19 +52,36 @@ class Draws:
 
     def __init__(self, rows: Tensor, seed: int, epoch: int) -> None:
         self.epoch = epoch
-        self._samples = _mixed(_mixed(torch.tensor(seed, device=rows.device) * _GOLDEN + 1) + rows * _GOLDEN)
-        self._state = _mixed(self._samples + torch.tensor(epoch + 1, device=rows.device) * _GOLDEN)
+        # The seed is mixed on the host: a tensor made from a number would make an accelerator wait.
+        start = int(_mixed(torch.tensor(_wrapped(seed * _GOLDEN + 1))))
+        self._samples = _mixed(rows * _GOLDEN + start)
+        self._state = _mixed(self._samples + _wrapped((epoch + 1) * _GOLDEN))
         self._count = 0
 
     def uniform(self, count: int) -> Tensor:
         """`(N, count)` float32 in [0, 1)."""
+        return _uniform(self._next(count))
+
+    def bytes(self, count: int) -> Tensor:
+        """`(N, count)` uint8 in [0, 255], eight from each draw: for noise on every pixel."""
+        return _mixed(self._next(-(-count // 8))).view(torch.uint8)[:, :count]
+
+    def _next(self, count: int) -> Tensor:
+        """`(N, count)` int64 states of the next draws."""
         steps = torch.arange(self._count + 1, self._count + count + 1, device=self._state.device)
         self._count += count
-        return _uniform(self._state.unsqueeze(1) + steps * _GOLDEN)  # (N, count)
+        return self._state.unsqueeze(1) + steps * _GOLDEN
 
     def constant(self) -> Tensor:
         """`(N,)` float32 in [0, 1) that is the same in every epoch."""
         return _uniform(self._samples)
+
+    def shared(self) -> Tensor:
+        """`(N,)` float32 in [0, 1) that is the same however often it is asked for in an epoch.
+
+        Steps that exclude each other choose by it: one takes what is below a limit, the other what is above.
+        """
+        return _uniform(self._state)
 
     def integers(self, count: int, below: int) -> Tensor:
         """`(N, count)` int64 in [0, below)."""

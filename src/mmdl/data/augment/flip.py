@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mmdl.batch import ImageBatch
 from mmdl.data.augment.draws import Draws
+from mmdl.data.augment.length import check_range
+from mmdl.data.augment.select import select
 
 
 class Flip:
@@ -13,9 +15,13 @@ class Flip:
         probability: In [0, 1].
         alternate: In every second epoch mirror exactly those that were not mirrored in the one before, so that each
             image is seen both ways (Jordan 2024, arXiv:2404.00498).
+
+    Raises:
+        UserError: if the probability is not one.
     """
 
     def __init__(self, probability: float = 0.5, alternate: bool = False) -> None:
+        check_range("flip.probability", probability, 0, 1)
         self.probability = probability
         self.alternate = alternate
 
@@ -26,4 +32,4 @@ class Flip:
             chosen = (draws.constant() < self.probability) ^ bool(draws.epoch % 2)
         else:
             chosen = draws.uniform(1)[:, 0] < self.probability
-        return {**batch, "images": images.flip(3).where(chosen.view(-1, 1, 1, 1), images)}
+        return {**batch, "images": select(chosen.view(-1, 1, 1, 1), images.flip(3), images)}
