@@ -1,9 +1,12 @@
 """Lists runs, or what can be chosen in a configuration.
 
-usage: python -m mmdl ls [runs|GROUP] [--root FOLDER] [--json]
+usage: python -m mmdl ls [runs|GROUP] [--root FOLDER] [--seeds] [--json]
+
+`--seeds` folds finished runs that differ in their seed only into mean and standard deviation.
 
 examples:
   python -m mmdl ls                      all runs, the newest last
+  python -m mmdl ls --seeds              mean and deviation over seeds
   python -m mmdl ls experiment           experiments, one line each
   python -m mmdl ls model/fusion         any group of the configuration
 """
@@ -28,7 +31,11 @@ def main(argv: list[str]) -> int:
     parser.add_argument("what", nargs="?", default="runs")
     parser.add_argument("--root", type=Path, default=Path("runs"))
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seeds", action="store_true")
     arguments = parser.parse_args(argv)
+    if arguments.seeds:
+        _print_seeds(arguments.root, arguments.json)
+        return 0
     if arguments.what == "runs":
         _print_runs(arguments.root, arguments.json)
         return 0
@@ -97,3 +104,26 @@ def _print_runs(root: Path, as_json: bool) -> None:
         wall = "" if row["wall_s"] is None else f"{row['wall_s']:.0f} s"
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["time"])) if row["time"] else ""
         print(f"{row['run']:{width}}  {row['state']:9}  {when:16}  {wall:>8}  {value}".rstrip())
+
+
+def _print_seeds(root: Path, as_json: bool) -> None:
+    """Mean and deviation over the runs that differ in their seed only."""
+    from mmdl.runs.folder import RunFolder, run_ids
+    from mmdl.runs.seeds import seed_groups
+
+    found = seed_groups(RunFolder(root, run_id) for run_id in run_ids(root))
+    if as_json:
+        rows = [group._asdict() | {"mean": group.mean, "deviation": group.deviation} for group in found]
+        print(json.dumps(rows, indent=2))
+        return
+    if not found:
+        print(
+            f"no finished runs in {root}; begin some with: python -m mmdl train +experiment=vqa seed=0,1,2 -m"
+        )
+        return
+    for group in found:
+        print(
+            f"{group.name}  {group.metric} {group.mean:.4f} +- {group.deviation:.4f} "
+            f"({len(group.values)} runs, {min(group.values):.4f} to {max(group.values):.4f}, seeds "
+            f"{', '.join(map(str, sorted(group.seeds)))})"
+        )
