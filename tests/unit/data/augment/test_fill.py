@@ -19,3 +19,19 @@ def test_steps_without_a_fill_are_passed_over():
 
     tell_mean([object(), Step()], [0.25])
     assert Step.fill.mean == [0.25]
+
+
+def test_the_data_module_tells_the_mean_of_its_training_images(tmp_path):
+    from mmdl.data.augment.cutout import Cutout
+    from mmdl.data.mnist import mnist, write_fixture
+
+    write_fixture(tmp_path / "mnist")
+    measured, given = Cutout(), Cutout(mean=[0.9])
+    data = mnist(str(tmp_path / "mnist"), augment={"a": measured, "b": given})
+    data.prepare_data()
+    data.setup()
+    assert measured.fill.mean == data.facts()["mean"]
+    assert measured.fill.mean[0] == pytest.approx(
+        data.dataset("train").pixels.tensor.float().mean().item() / 255, abs=1e-4
+    )
+    assert given.fill.mean == [0.9]
