@@ -137,3 +137,12 @@ def test_a_reader_that_goes_away_is_no_error(place, monkeypatch):
     monkeypatch.setattr("os.dup2", lambda *_: None)
     monkeypatch.setattr("sys.stdout", __import__("sys").__stdout__)
     assert main() == 141
+
+
+def test_a_wrong_name_in_a_list_of_choices_gives_the_nearest():
+    error = refused("check", "+experiment=mnist", "augment@data.augment=[crop,cutot]")
+    assert error.given == "unknown augment 'cutot'"
+    assert error.valid.startswith("cutout, ")
+    error = refused("check", "+experiment=mnist", "callbacks=[default,emma]")
+    assert error.given == "unknown callbacks 'emma'"
+    assert error.valid.startswith("ema, ")

@@ -34,9 +34,13 @@ NO_CHOICES = ("hydra", "common")
 """Config groups from which nothing is chosen on the command line."""
 
 
-def _option(error: Any, message: str, config_name: str | None, overrides: Sequence[str]) -> UserError:
+def _option(
+    error: Any, message: str, config_name: str | None, overrides: Sequence[str], loader: Any
+) -> UserError:
     """An option of a config group, or the primary config, that does not exist."""
     group, _, name = str(error.missing_cfg_file or "").rpartition("/")
+    if group and error.options is None and loader is not None:  # a list of options: Hydra does not name them
+        error.options = loader.get_group_options(group)
     where = re.match(r"In '([^']+)':", message)
     said = any(one.lstrip("+").split("=")[0].split("@")[0] == group for one in overrides)
     chooser = where.group(1) if where and not said else config_name
@@ -157,7 +161,7 @@ def as_user_error(
     if isinstance(error, OverrideParseException):
         return syntax_error(error.override, error.message)
     if isinstance(error, MissingConfigException):
-        return _option(error, message, config_name, overrides)
+        return _option(error, message, config_name, overrides, loader)
     if isinstance(error, yaml.MarkedYAMLError):
         return _yaml(error)
     if isinstance(error, UnicodeDecodeError) and loader is not None:

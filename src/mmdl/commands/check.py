@@ -40,13 +40,27 @@ def require_parts(cfg: DictConfig) -> list[UserError]:
     ]
 
 
+def averaging_errors(cfg: DictConfig) -> list[UserError]:
+    """An error where two callbacks would put their average of the weights into the model."""
+    chosen = [name for name in ("ema", "swa") if (cfg.get("callbacks") or {}).get(name) is not None]
+    if len(chosen) < 2:
+        return []
+    return [
+        UserError(
+            f"the callbacks {' and '.join(chosen)} both average the weights",
+            valid="one of them",
+            fix="callbacks=[default,ema] or callbacks=[default,swa]",
+        )
+    ]
+
+
 def check_config(cfg: DictConfig) -> None:
     """Raise all errors that the configuration shows by itself.
 
     Raises:
         UserErrors: all of them.
     """
-    errors = require_parts(cfg) + static_errors(cfg)
+    errors = require_parts(cfg) + averaging_errors(cfg) + static_errors(cfg)
     if errors:
         raise UserErrors(errors)
 

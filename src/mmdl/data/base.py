@@ -145,14 +145,19 @@ class DataModule(pl.LightningDataModule):
         )
         return len(sampler)
 
-    def loader(self, split: str) -> DataLoader[Any]:
-        """Loader of a split; its batches come whole from the data set."""
+    def loader(self, split: str, sampler: GroupedBatchSampler | None = None) -> DataLoader[Any]:
+        """Loader of a split; its batches come whole from the data set.
+
+        Args:
+            split: `train`, `val` or `test`.
+            sampler: Which rows, in place of the split's own order from the position of the run.
+        """
         # A generator of its own keeps the making of an iterator from drawing on the global random state, which
         # would make an epoch that was resumed differ from one that was not.
         return DataLoader(
             self.dataset(split),
             batch_size=None,
-            sampler=self.sampler(split),
+            sampler=self.sampler(split) if sampler is None else sampler,
             collate_fn=_keep,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available() and not self.loads_on_device,

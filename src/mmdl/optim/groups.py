@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmdl.errors import UserError, UserErrors, nearest
 from mmdl.models.features import LayerGroup
@@ -54,7 +54,8 @@ def parameter_groups(
         decay_vectors: Decay biases and norms too, which is rarely wanted.
 
     Returns:
-        Dicts with `params`, `lr`, `weight_decay` and `name`; parameters appear once.
+        Dicts with `params`, `lr`, `weight_decay`, `name` and `hidden`; parameters appear once. `hidden` is True for
+        the matrices and kernels between the first and the last layer, for optimizers such as Muon.
 
     Raises:
         UserError: if a pattern matches no group.
@@ -64,6 +65,7 @@ def parameter_groups(
     _require_matches(list(scale), [group.name for group in groups], "task.learning_rate_scale")
     towers = [group.name.split(".", 1)[0] for group in groups]
     last = {tower: position for position, tower in enumerate(towers)}
+    edges = _edges([group.name for group in groups])
     found: list[dict[str, Any]] = []
     seen: set[int] = set()
     for position, group in enumerate(groups):
@@ -78,7 +80,15 @@ def parameter_groups(
         seen.update(id(p) for p in parameters)
         matrices = [p for p in parameters if p.ndim >= 2 or decay_vectors]
         vectors = [p for p in parameters if p.ndim < 2 and not decay_vectors]
-        for name, params, decay in (("", matrices, weight_decay), (".vectors", vectors, 0.0)):
+        outside = set() if position not in edges else {id(p) for p in parameters}
+        outside |= {id(p) for p in _embeddings(group)}
+        hidden = [p for p in matrices if p.ndim >= 2 and id(p) not in outside]
+        others = [p for p in matrices if p.ndim < 2 or id(p) in outside]
+        for name, params, decay in (
+            ("", hidden, weight_decay),
+            ("", others, weight_decay),
+            (".vectors", vectors, 0.0),
+        ):
             if params:
                 found.append(
                     {
@@ -86,6 +96,7 @@ def parameter_groups(
                         "lr": learning_rate * factor,
                         "weight_decay": decay,
                         "name": group.name + name,
+                        "hidden": params is hidden,
                     }
                 )
     missing = [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in seen]
@@ -93,11 +104,24 @@ def parameter_groups(
     return _merged(found)
 
 
+def _edges(names: Sequence[str]) -> set[int]:
+    """Positions of the layers that see the input (one a tower) or give the output."""
+    towers = [name.split(".", 1)[0] for name in names]
+    first = {towers.index(tower) for tower in towers if tower.endswith("_tower")}
+    return first | {0, len(names) - 1}
+
+
+def _embeddings(group: LayerGroup) -> list[Tensor]:
+    """Tables that are looked up, whose rows are inputs."""
+    modules = (module for part in group.modules for module in part.modules())
+    return [module.weight for module in modules if isinstance(module, nn.Embedding)]
+
+
 def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join groups with equal settings: fewer groups, fewer kernels in a fused or foreach step."""
-    merged: dict[tuple[float, float], dict[str, Any]] = {}
+    merged: dict[tuple[float, float, bool], dict[str, Any]] = {}
     for group in groups:
-        key = (group["lr"], group["weight_decay"])
+        key = (group["lr"], group["weight_decay"], group["hidden"])
         if key in merged:
             merged[key]["params"] += group["params"]
             merged[key]["name"] += "+" + group["name"]

@@ -59,3 +59,32 @@ def test_the_optimizer_steps_with_the_rates_of_its_groups():
     optimizer.step()
     assert torch.equal(model.stem.weight, before[0])
     assert not torch.equal(model.head.weight, before[1])
+
+
+def test_hidden_are_the_matrices_between_the_first_and_the_last_layer_but_embeddings():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words = nn.Embedding(5, 3)
+            self.parts = nn.ModuleList(nn.Linear(3, 3) for _ in range(6))
+
+        def layer_groups(self):
+            names = [
+                "image_tower.stem",
+                "image_tower.block",
+                "question_tower.words",
+                "question_tower.rnn",
+                "head",
+            ]
+            modules = [[self.parts[0]], [self.parts[1]], [self.words, self.parts[2]], [self.parts[3]]]
+            return [LayerGroup(n, m) for n, m in zip(names, [*modules, [self.parts[4]]], strict=True)] + [
+                LayerGroup("classifier", [self.parts[5]])
+            ]
+
+    model = Model()
+    for decay_vectors in (False, True):
+        groups = parameter_groups(model, 0.1, 0.01, decay_vectors=decay_vectors)
+        hidden = {id(p) for group in groups if group["hidden"] for p in group["params"]}
+        assert hidden == {id(model.parts[place].weight) for place in (1, 3, 4)}
+        ids = [id(p) for group in groups for p in group["params"]]
+        assert sorted(ids) == sorted(id(p) for p in model.parameters())
