@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from tqdm import tqdm
 
+from mmdl.evaluators.base import brief_names
 from mmdl.runs.folder import rank
 
 
@@ -84,8 +85,10 @@ class Progress(Callback):
         elapsed = time.monotonic() - self._began
         share = max(1, done - self._first_step) / max(1, self._total - self._first_step)
         left = elapsed / share - elapsed
-        # per-type figures are in metrics.jsonl; the line holds the overall ones
-        metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.count("/") == 1}
+        # metrics.jsonl has all of them; the line holds the overall ones
+        evaluators = getattr(pl_module, "evaluators", {}).values()
+        names = brief_names(evaluators, trainer.callback_metrics, "val")
+        metrics = {name: float(trainer.callback_metrics[name]) for name in names}
         shown = sorted(metrics, key=lambda name: (name != self.monitor, name))
         figures = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown)
         tqdm.write(

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 
 from mmdl.assembly import build_data, build_evaluators, build_task, quiet_console, static_errors
 from mmdl.errors import UserError, UserErrors
+from mmdl.runs.evaluation import check_evaluators
 
 if TYPE_CHECKING:
     from mmdl.data.base import DataModule
@@ -108,6 +109,6 @@ def main(cfg: DictConfig) -> None:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build_data(cfg)
     _, lines = check_objects(cfg, data)
-    build_evaluators(cfg)
+    check_evaluators(build_evaluators(cfg).values(), data)
     print("\n".join(lines))
     print("ok")

@@ -3,7 +3,8 @@
 usage: python -m mmdl eval run=RUN|latest [data=NAME] [KEY=VALUE ...]
 
 It prints the figures, and writes predictions per sample (for VQA the official results file too,
-`[{"question_id", "answer"}]`) into the run's folder `predictions/`, or into `output=`.
+`[{"question_id", "answer"}]`) into the run's folder `predictions/`, and `figures.json`, tables and pictures (for
+classification: confusion matrix, scores a class, calibration, ROC) into `evaluation/`; or both into `output=`.
 
 common overrides:
   split=val                     another split
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -31,6 +33,12 @@ from mmdl.assembly import (
     static_errors,
 )
 from mmdl.errors import UserError, UserErrors, nearest
+
+if TYPE_CHECKING:
+    from mmdl.data.base import DataModule
+    from mmdl.evaluators.base import Result
+    from mmdl.runs.folder import RunFolder
+    from mmdl.tasks.base import Task
 
 SPLITS = ("train", "val", "test")
 
@@ -62,7 +70,6 @@ def main(cfg: DictConfig) -> float | None:
 
     from mmdl.callbacks.progress import Progress
     from mmdl.evaluators.base import qualified
-    from mmdl.runs.card import figure_text
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = str(cfg.split)
@@ -78,24 +85,13 @@ def main(cfg: DictConfig) -> float | None:
     # The baselines need training and are in the run's summary already.
     task.evaluators = {n: e for n, e in build_evaluators(config).items() if not getattr(e, "trains", False)}
     trainer = build_trainer(config, [Progress()])
-    task.eval_split, task.data = split, data
+    task.eval_split, task.data, task.recorded = split, data, loaded.run.read_summary()
     trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)
-    results = task.results[split]
-    figures = {qualified(r, split): r for r in results}
-    width = max((len(name) for name in figures), default=0)
-    output = Path(cfg.output).expanduser() if cfg.output else loaded.run.predictions
+    figures = {qualified(r, split): r for r in task.results[split]}
     if trainer.is_global_zero:
-        output.mkdir(parents=True, exist_ok=True)
-        data.write_predictions(
-            output, split if not others_data else f"{others_data}-{split}", task.outputs, split
-        )
-        for name, result in figures.items():
-            if name.count("/") <= 1 or "/answer_type/" in name:
-                print(f"{name:{width}}  {figure_text(result._asdict())}")
-        print("\n".join(data.notes(split)))
-        if not others_data:
-            _compare(loaded.run.read_summary(), figures, width)
-        print(f"written to {output}")
+        _print_figures(figures, {} if others_data else task.recorded)
+        name = f"{others_data}-{split}" if others_data else split
+        _write_and_explain(cfg, task, data, loaded.run, name, figures)
     main_figure = figures.get(str(config.monitor.name).replace("val/", f"{split}/", 1))
     return main_figure.value if main_figure else None
 
@@ -120,10 +116,42 @@ def _take_data(cfg: DictConfig, config: DictConfig) -> str:
     return str(plain["_target_"]).rsplit(".", 1)[1]
 
 
-def _compare(summary: dict[str, dict[str, float]], figures: Mapping[str, object], width: int) -> None:
-    """The baselines that the run recorded."""
+def _print_figures(figures: Mapping[str, Result], recorded: Mapping[str, Any]) -> None:
+    """The overall figures, and the baselines: those that the run recorded where they were not taken again."""
     from mmdl.runs.card import figure_text
 
-    for name, figure in summary.items():
-        if name.startswith("baseline/") and name not in figures:
-            print(f"{name:{width}}  {figure_text(figure)}")
+    shown = {
+        name: dict(result._asdict())
+        for name, result in figures.items()
+        if name.count("/") <= 1 or "/answer_type/" in name or name.startswith("baseline/")
+    }
+    shown |= {n: figure for n, figure in recorded.items() if n.startswith("baseline/") and n not in shown}
+    width = max((len(name) for name in shown), default=0)
+    for name, figure in shown.items():
+        print(f"{name:{width}}  {figure_text(figure)}")
+
+
+def _write_and_explain(
+    cfg: DictConfig,
+    task: Task,
+    data: DataModule,
+    run: RunFolder,
+    name: str,
+    figures: Mapping[str, Result],
+) -> None:
+    """Predictions and evaluation, under a name for the data, and the lines beside the figures."""
+    from mmdl.runs.evaluation import evaluation_lines, write_evaluation
+    from mmdl.runs.files import write_json
+
+    split = task.eval_split
+    output = Path(cfg.output).expanduser() if cfg.output else None
+    predictions = output or run.predictions
+    predictions.mkdir(parents=True, exist_ok=True)
+    data.write_predictions(predictions, name, task.outputs, split)
+    folder = (output / "evaluation" if output else run.evaluation) / name
+    write_evaluation(task, folder)
+    found = {key: {"value": f.value, "n": f.n, "ci95": f.ci95} for key, f in figures.items()}
+    write_json(folder / "figures.json", found)
+    lines = [*evaluation_lines(task, "table"), *evaluation_lines(task, "notes"), *data.notes(split)]
+    print("\n".join(lines))
+    print(f"written to {predictions} and {folder}")

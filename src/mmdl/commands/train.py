@@ -39,6 +39,7 @@ from mmdl.assembly import (
 )
 from mmdl.commands.check import check_config, check_objects
 from mmdl.instantiate import instantiate
+from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.folder import RunFolder, rank
 from mmdl.runs.opening import open_run
 
@@ -67,6 +68,7 @@ def main(cfg: DictConfig) -> float | None:
     data = build_data(cfg)
     task, lines = check_objects(cfg, data)
     evaluators = build_evaluators(cfg)
+    check_evaluators(evaluators.values(), data)
     if rank() == 0:
         log.info("%s", "\n".join(lines))
     task.evaluators, task.quick = evaluators, bool(cfg.quick)
@@ -188,10 +190,11 @@ def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resu
 def _test(
     trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, saver: Checkpoints
 ) -> dict[str, dict[str, Any]]:
-    """Write the weights, load the best ones, and run the test split."""
+    """Write the weights, load the best ones, and run the test split; without one, validation."""
     from mmdl.callbacks.checkpoints import write_weights
     from mmdl.evaluators.base import qualified
     from mmdl.runs.checkpoint_io import newest_valid, read_checkpoint
+    from mmdl.runs.evaluation import tuned_on_validation
 
     last = newest_valid(run.checkpoints)
     assert last is not None, "training ended without a checkpoint"
@@ -203,10 +206,12 @@ def _test(
         write_weights(best["state_dict"], run.checkpoints / "best.safetensors")
     task.load_state_dict(best["state_dict"])
     split = "test" if data.has_split("test") else "val"
-    if split == "test":
-        trainer.test(task, datamodule=data, verbose=False)
-    else:
-        trainer.validate(task, datamodule=data, verbose=False)
+    if split == "test" and data.has_split("val") and tuned_on_validation(task, data):
+        # The best weights are those of an earlier step: their figures are no point of the curve.
+        task.silent_split = "val"
+        _score(trainer, task, data, "val")
+        task.silent_split = None
+    _score(trainer, task, data, split)
     figures = {
         qualified(result, split): _figure(result.value, result.n, result.ci95)
         for result in task.results[split]
@@ -218,17 +223,31 @@ def _test(
     return figures
 
 
+def _score(trainer: pl.Trainer, task: Task, data: DataModule, split: str) -> None:
+    """Evaluate the weights that are in the model: a callback of validation may put others there (EMA does)."""
+    task.eval_split, task.data = split, data
+    trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)
+
+
 def _finish(
     cfg: DictConfig, run: RunFolder, task: Task, data: DataModule, loggers: list[Any], figures: dict[str, Any]
 ) -> None:
-    """Write summary and predictions, end the loggers, print the card."""
+    """Write summary, predictions and evaluation, end the loggers, print the card."""
     from mmdl.runs.card import card
+    from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_evaluation
+    from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_logger import finish_wandb
 
     split = "test" if data.has_split("test") else "val"
     table = data.write_predictions(run.predictions, split, task.outputs, split)
     figures |= {"parameters": _figure(float(sum(p.numel() for p in task.model.parameters())))}
     run.write_summary(figures)
+    written = write_evaluation(task, run.evaluation / split)
     run.write_status("finished")
-    finish_wandb(loggers, figures, table)
-    print(card(run, figures, split, str(cfg.monitor.name), data.notes(split), task.predict_example))
+    log_images(loggers, named(written, ".png", f"{split}_figures"), int(figures["steps"]["value"]))
+    finish_wandb(loggers, figures, table, named(written, ".csv", f"{split}_tables"))
+    notes = [*evaluation_lines(task, "notes"), *data.notes(split)]
+    if written:
+        notes.append(f"evaluation  {written[0].path.parent}")
+    shown = headlines(task, split)
+    print(card(run, figures, split, str(cfg.monitor.name), notes, task.predict_example, shown))

@@ -137,6 +137,7 @@ class ImageDataModule(DataModule):
         self.datasets: dict[str, ImageDataset] = {}
         self._classes: tuple[str, ...] = ()
         self._given_classes = False
+        self._train_counts: IntArray | None = None
         self._skipped: dict[str, int] = {}
         self._holdout: dict[str, ImageSplit] = {}
         self._held_out = 0
@@ -334,6 +335,13 @@ class ImageDataModule(DataModule):
         return len(self._classes)
 
     @property
+    def train_counts(self) -> IntArray | None:
+        """`(K,)` int64 training images of each class; of a checkpoint where train was not read; None: not known."""
+        if "train" not in self.datasets:
+            return self._train_counts
+        return np.bincount(self.datasets["train"].split.labels, minlength=self.num_classes).astype(np.int64)
+
+    @property
     def loads_on_device(self) -> bool:
         """Whether batches are made on an accelerator, so that there is nothing to pin."""
         return any(
@@ -388,8 +396,10 @@ class ImageDataModule(DataModule):
         return hashes | {"classes": _hash(self._classes)}
 
     def vocabularies(self) -> dict[str, Any]:
-        """The class names with their hash."""
-        return {"classes": list(self._classes), "classes_sha256": _hash(self._classes)}
+        """The class names with their hash, and how many training images each class had."""
+        counts = self.train_counts
+        state = {"classes": list(self._classes), "classes_sha256": _hash(self._classes)}
+        return state | ({} if counts is None else {"train_counts": counts.tolist()})
 
     def load_vocabularies(self, state: dict[str, Any]) -> None:
         """Take over the classes of a checkpoint.
@@ -401,6 +411,8 @@ class ImageDataModule(DataModule):
         if _hash(classes) != state["classes_sha256"]:
             raise UserError("the class names of the checkpoint do not match their hash")
         self._classes, self._given_classes = classes, True
+        if "train_counts" in state:
+            self._train_counts = np.asarray(state["train_counts"], dtype=np.int64)
 
     def marks(self) -> dict[str, Any]:
         """Whether validation images were trained on, and what was left out."""

@@ -29,6 +29,7 @@ def card(
     monitor: str,
     notes: Sequence[str] = (),
     predict_example: str = "image=FILE",
+    headlines: Sequence[str] = (),
 ) -> str:
     """The card of a finished run.
 
@@ -39,9 +40,10 @@ def card(
         monitor: The validation figure that chose the weights.
         notes: Further lines, such as the scoring rule.
         predict_example: What `predict` needs besides the run.
+        headlines: Further figures to show, by full name; those that the run does not have are passed over.
     """
     main = monitor.replace("val/", f"{split}/", 1)
-    shown = [name for name in (main,) if name in figures]
+    shown = [name for name in dict.fromkeys((main, *headlines)) if name in figures]
     shown += [name for name in figures if name.startswith("baseline/")]
     shown += [name for name in figures if name.startswith(f"{main}/answer_type/")]
     width = max((len(name) for name in shown), default=10)

@@ -103,6 +103,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def evaluation(self) -> Path:
+        """Folder of the evaluators' files, one folder a split."""
+        return self.path / "evaluation"
+
+    @property
     def predictions(self) -> Path:
         """Folder of predictions per sample."""
         return self.path / "predictions"

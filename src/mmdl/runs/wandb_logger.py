@@ -6,13 +6,16 @@ import logging
 import netrc
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
 
+from mmdl.evaluators.base import Artifact
 from mmdl.runs.folder import rank
+from mmdl.runs.wandb_charts import table_chart
 
 log = logging.getLogger("mmdl")
 
@@ -103,13 +106,19 @@ def wandb_logger(
     return logger
 
 
-def finish_wandb(loggers: list[Any], figures: dict[str, Any], table: dict[str, Any] | None) -> None:
-    """Write the summary and the table of predictions to the W&B run, and end it.
+def finish_wandb(
+    loggers: list[Any],
+    figures: dict[str, Any],
+    table: dict[str, Any] | None,
+    tables: Mapping[str, Artifact] | None = None,
+) -> None:
+    """Write the summary, the table of predictions and the evaluators' tables to the W&B run, and end it.
 
     Args:
         loggers: The run's loggers; others than W&B's are passed over.
         figures: Name -> `{"value", "n", "ci95"}`.
         table: `columns` and `rows` of predictions; a `Path` or an array in a row becomes an image.
+        tables: Name -> `.csv` file of an evaluator; the confusion matrix becomes a chart.
     """
     import wandb
 
@@ -126,6 +135,10 @@ def finish_wandb(loggers: list[Any], figures: dict[str, Any], table: dict[str, A
         if table is not None:
             rows = [[_cell(cell) for cell in row] for row in table["rows"]]
             run.log({"predictions": wandb.Table(columns=table["columns"], data=rows)})
+        charts = {name: table_chart(artifact) for name, artifact in (tables or {}).items()}
+        charts = {name: chart for name, chart in charts.items() if chart is not None}
+        if charts:
+            run.log(charts)
         run.finish()
 
 

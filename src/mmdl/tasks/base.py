@@ -76,9 +76,15 @@ class Task(pl.LightningModule):
         self.quick = False
         self.eval_split = "test"
         """Which split `Trainer.test` runs on."""
+        self.silent_split: str | None = None
+        """A split whose figures are not logged: it is run for the evaluators only."""
         self.data: DataModule | None = None
         """For evaluation with loaders in place of a data module."""
+        self.recorded: Mapping[str, Any] = {}
+        """The figures that the run's summary holds already, for the evaluators."""
         self.results: dict[str, list[Result]] = {}
+        self.context: EvaluationContext | None = None
+        """What the last evaluation was run on."""
         self.outputs: dict[str, np.ndarray[Any, Any]] = {}
         self.grad_norm: Tensor | None = None
         self._collected: list[dict[str, Tensor]] = []
@@ -197,12 +203,16 @@ class Task(pl.LightningModule):
         outputs, loss, count = self._gathered()
         self.outputs = outputs
         data = self.data if self.data is not None else self.trainer.datamodule  # type: ignore[attr-defined]
-        context = EvaluationContext(self, data, split, outputs, self.quick)
+        final = self.trainer.state.fn != "fit"
+        context = EvaluationContext(self, data, split, outputs, self.quick, final, self.recorded)
+        self.context = context
         results = [Result("loss", loss / count, count)] if count else []
         for evaluator in self.evaluators.values():
             if split in evaluator.splits:
                 results += evaluator.run(context)
         self.results[split] = results
+        if split == self.silent_split:
+            return
         # Every rank holds the gathered outputs, so the figures are equal already.
         for result in results:
             self.log(
