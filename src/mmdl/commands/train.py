@@ -58,16 +58,40 @@ INITIALIZE_ON = 5000
 def main(cfg: DictConfig) -> float | None:
     """Run the verb; returns the monitored figure on the test split, for sweeps."""
     quiet_console()
-    began = time.monotonic()
     cfg, run, resuming = open_run(cfg)
     check_config(cfg)
+    if cfg.get("study") is not None:
+        from mmdl.studying import run_study
+
+        figures = run_study(cfg, run, resuming, train_run, _begin)
+    else:
+        figures = train_run(cfg, run, resuming)
+    monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
+    return float(monitored["value"]) if monitored else None
+
+
+def train_run(
+    cfg: DictConfig, run: RunFolder, resuming: bool, *, is_arm: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Train and test one run, and leave its folder.
+
+    Args:
+        cfg: Its configuration, which was checked.
+        run: Its folder.
+        resuming: Whether the folder holds the beginning of this run.
+        is_arm: It is one of several in a study, which reports on them.
+
+    Returns:
+        The figures of its summary.
+    """
+    began = time.monotonic()
     import lightning.pytorch as pl
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build_data(cfg)
     task, lines = check_objects(cfg, data)
     evaluators = build_evaluators(cfg)
-    if rank() == 0:
+    if rank() == 0 and not is_arm:
         log.info("%s", "\n".join(lines))
     task.evaluators, task.quick = evaluators, bool(cfg.quick)
     _initialize(task, data)
@@ -89,9 +113,10 @@ def main(cfg: DictConfig) -> float | None:
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
         figures["time/wall_s"] = _figure(time.monotonic() - began)
-        _finish(cfg, run, task, data, loggers, figures)
-    monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
-    return float(monitored["value"]) if monitored else None
+        text = _finish(cfg, run, task, data, loggers, figures)
+        if not is_arm:
+            print(text)
+    return figures
 
 
 def _initialize(task: Task, data: DataModule) -> None:
@@ -220,8 +245,8 @@ def _test(
 
 def _finish(
     cfg: DictConfig, run: RunFolder, task: Task, data: DataModule, loggers: list[Any], figures: dict[str, Any]
-) -> None:
-    """Write summary and predictions, end the loggers, print the card."""
+) -> str:
+    """Write summary and predictions, end the loggers; returns the card."""
     from mmdl.runs.card import card
     from mmdl.runs.wandb_logger import finish_wandb
 
@@ -231,4 +256,4 @@ def _finish(
     run.write_summary(figures)
     run.write_status("finished")
     finish_wandb(loggers, figures, table)
-    print(card(run, figures, split, str(cfg.monitor.name), data.notes(split), task.predict_example))
+    return card(run, figures, split, str(cfg.monitor.name), data.notes(split), task.predict_example)
