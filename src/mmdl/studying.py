@@ -71,7 +71,7 @@ def run_study(cfg: DictConfig, run: RunFolder, resuming: bool, train: Train, beg
     begin(cfg, run, data, resuming)
     try:
         for number, arm in enumerate(arms, start=1):
-            _train_arm(arm, f"arm {number} of {len(arms)}", train)
+            _train_arm(arm, f"arm {number} of {len(arms)}", train, run.id)
         report = study.report(run, arms)
         figures = _figures(arms, report) | {
             "time/fit_s": _figure(sum(arm.run.read_summary()["time/fit_s"]["value"] for arm in arms)),
@@ -79,9 +79,7 @@ def run_study(cfg: DictConfig, run: RunFolder, resuming: bool, train: Train, beg
         }
         _take_weights(run, next(arm for arm in arms if arm.name == report.best))
     except BaseException as error:
-        run.write_status(
-            "stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error)
-        )
+        run.write_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
         raise
     _finish(cfg, run, data, report, figures)
     return figures
@@ -91,20 +89,24 @@ def _figure(value: float) -> dict[str, Any]:
     return {"value": value, "n": None, "ci95": None}
 
 
-def _train_arm(arm: Arm, label: str, train: Train) -> None:
-    settings = "  ".join(f"{key}={value}" for key, value in arm.settings.items())
+def _train_arm(arm: Arm, label: str, train: Train, study_id: str) -> None:
     if is_finished(arm):
         log.info("%-12s %s has finished before", label, arm.name)
         return
-    if is_other_training(arm):  # changed on purpose (allow_changes=true): what it has done so far is of no use
+    if is_other_training(
+        arm
+    ):  # changed on purpose (allow_changes=true): what it has done so far is of no use
         shutil.rmtree(arm.run.path)
-    log.info("%-12s %s: %s", label, arm.name, settings)
+    log.info("%-12s %s: %s", label, arm.name, arm.described())
     try:
         with _environment():
             train(arm.config, arm.run, arm.run.exists, is_arm=True)
     except UserError as error:
         error.given = f"arm {arm.name!r}: {error.given}"
-        error.fix = f"study.arms.{arm.name}.optimizer.lr=SMALLER; {error.fix}" if "loss is" in error.given else error.fix
+        error.fix = error.fix.replace("optimizer.lr", f"study.arms.{arm.name}.optimizer.lr")
+        error.fix += (
+            f"; the same command with resume={study_id} allow_changes=true keeps the arms that have finished"
+        )
         raise
 
 
@@ -143,6 +145,7 @@ def _finish(cfg: DictConfig, run: RunFolder, data: DataModule, report: Report, f
 
     run.write_summary(figures)
     run.write_status("finished")
+    run.metrics_file.unlink(missing_ok=True)  # of a study that had finished before and was resumed
     with _environment():
         loggers: list[Any] = [JsonlLogger(run.metrics_file)]
         loggers += [instantiate(node) for node in cfg.logger.values() if node is not None]

@@ -80,7 +80,7 @@ class DescentCurve(Callback):
                 fix="callbacks.descent_curve.noise_points=0",
             )
         total = pl_module.total_steps()
-        batches = max(1, trainer.num_training_batches // trainer.accumulate_grad_batches)
+        batches = max(1, int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
         self._steps = log_spaced(total, self.points)
         self._noise_epochs = {0, *log_spaced(-(-total // batches), self.noise_points)}
         if not self.noise_points:
@@ -109,7 +109,9 @@ class DescentCurve(Callback):
         assert isinstance(pl_module, Task)
         self._pause(pl_module.device)
         began = time.perf_counter()
-        self._measure(trainer, pl_module, trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches)
+        self._measure(
+            trainer, pl_module, trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
+        )
         now = time.perf_counter()
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, TrainLog):

@@ -8,7 +8,7 @@ common overrides:
   seed=1 run.id=NAME            seed and name of the run
   trainer.max_epochs=5          any argument of Lightning's Trainer
   optimizer=sgd schedule=linear task.freeze=[image_tower*]
-  callbacks=[default,ema]       add the moving average of the weights, early_stopping, ...
+  callbacks=[default,ema]       add the moving average of the weights, early_stopping, gradient_norms, ...
   logger=csv                    wandb, csv, tensorboard, none, or several: logger=[wandb,csv]
   debug=one_step                one_step, overfit, profiler, anomaly
 
@@ -113,7 +113,11 @@ def train_run(
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
         figures["time/wall_s"] = _figure(time.monotonic() - began)
-        text = _finish(cfg, run, task, data, loggers, figures)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "figures"):
+                figures |= {name: _figure(value) for name, value in callback.figures().items()}
+        notes = [line for c in trainer.callbacks if hasattr(c, "notes") for line in c.notes()]  # type: ignore[attr-defined]
+        text = _finish(cfg, run, task, data, loggers, figures, notes)
         if not is_arm:
             print(text)
     return figures
@@ -244,7 +248,13 @@ def _test(
 
 
 def _finish(
-    cfg: DictConfig, run: RunFolder, task: Task, data: DataModule, loggers: list[Any], figures: dict[str, Any]
+    cfg: DictConfig,
+    run: RunFolder,
+    task: Task,
+    data: DataModule,
+    loggers: list[Any],
+    figures: dict[str, Any],
+    notes: list[str],
 ) -> str:
     """Write summary and predictions, end the loggers; returns the card."""
     from mmdl.runs.card import card
@@ -256,4 +266,4 @@ def _finish(
     run.write_summary(figures)
     run.write_status("finished")
     finish_wandb(loggers, figures, table)
-    return card(run, figures, split, str(cfg.monitor.name), data.notes(split), task.predict_example)
+    return card(run, figures, split, str(cfg.monitor.name), data.notes(split) + notes, task.predict_example)

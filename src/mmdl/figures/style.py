@@ -6,7 +6,7 @@ import io
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mmdl.runs.files import atomic_write
 
@@ -78,10 +78,10 @@ def tidy(axes: Any, grid: str | None = None) -> None:
 
 
 def plain(text: str, most: int = 24) -> str:
-    """A name as matplotlib shows it literally: no math between dollar signs, not too long.
+    r"""A name as matplotlib shows it literally: no math between dollar signs, not too long.
 
     >>> plain("a$b"), plain("a very long name of a class", most=12)
-    ('a\\\\$b', 'a very long…')
+    ('a\\$b', 'a very long…')
     """
     short = text if len(text) <= most else text[: most - 1] + "…"
     return short.replace("$", r"\$")
@@ -99,5 +99,9 @@ def save_png(figure: Any, path: Path) -> Path:
         # A class name in a script that the font lacks is shown as boxes; that is no reason to warn at each letter.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         figure.savefig(buffer, format="png", metadata={"Software": None})
-    atomic_write(path, lambda handle: handle.write(buffer.getvalue()))
+
+    def write(handle: BinaryIO) -> None:
+        handle.write(buffer.getvalue())
+
+    atomic_write(path, write)
     return path

@@ -56,7 +56,9 @@ def noise_scale(
     GradientNoise(scale=1.5, trace=3.0, squared_norm=2.0, n=4)
     """
     if n < 2 or (population is not None and population < n):
-        raise ValueError(f"{n} samples of {population}: there must be two at least, and no more than there are")
+        raise ValueError(
+            f"{n} samples of {population}: there must be two at least, and no more than there are"
+        )
     # Cochran 1977, chapter 2: unbiased variance, and the variance of a mean without replacement
     variance = (mean_squared_norm - squared_norm_of_mean) * n / (n - 1)
     share = 0.0 if population is None else 1 / population

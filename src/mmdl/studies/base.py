@@ -28,6 +28,10 @@ class Arm(NamedTuple):
     config: DictConfig
     run: RunFolder
 
+    def described(self) -> str:
+        """Its settings on one line."""
+        return "  ".join(f"{key}={value}" for key, value in self.settings.items())
+
 
 class Report(NamedTuple):
     """What a study found.

@@ -176,7 +176,9 @@ def _table(rows: Sequence[_Row], monitor: str) -> list[str]:
     ]
     widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
     return [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+        "  ".join(
+            [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]
+        )
         for line in [header, *cells]
     ]
 
