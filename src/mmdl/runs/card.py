@@ -41,7 +41,7 @@ def card(
         predict_example: What `predict` needs besides the run.
     """
     main = monitor.replace("val/", f"{split}/", 1)
-    shown = [name for name in dict.fromkeys((main, f"{split}/accuracy")) if name in figures]
+    shown = [name for name in (main,) if name in figures]
     shown += [name for name in figures if name.startswith("baseline/")]
     shown += [name for name in figures if name.startswith(f"{main}/answer_type/")]
     width = max((len(name) for name in shown), default=10)
