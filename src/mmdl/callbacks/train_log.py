@@ -39,6 +39,10 @@ class TrainLog(Callback):
         self._sums, self._batches, self._samples, self._data_wait = {}, 0, 0, 0.0
         self._since = self._batch_end = time.perf_counter()
 
+    def exclude(self, seconds: float) -> None:
+        """Leave a time in which nothing was trained out of the throughput; called within `on_train_batch_end`."""
+        self._since += seconds
+
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:

@@ -13,13 +13,16 @@ examples:
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from mmdl.assembly import build_data, build_evaluators, build_task, quiet_console, static_errors
 from mmdl.errors import UserError, UserErrors
+from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
+from mmdl.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from mmdl.data.base import DataModule
@@ -110,5 +113,10 @@ def main(cfg: DictConfig) -> None:
     data = build_data(cfg)
     _, lines = check_objects(cfg, data)
     check_evaluators(build_evaluators(cfg).values(), data)
+    if cfg.get("study") is not None:
+        from mmdl.studies.arms import make_arms
+
+        arms = make_arms(cfg, instantiate(cfg.study), RunFolder(Path(cfg.run.root), "check"), data)
+        lines += [f"{'arm':12} {arm.name}: {arm.described()}" for arm in arms]
     print("\n".join(lines))
     print("ok")

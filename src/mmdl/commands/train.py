@@ -8,7 +8,7 @@ common overrides:
   seed=1 run.id=NAME            seed and name of the run
   trainer.max_epochs=5          any argument of Lightning's Trainer
   optimizer=sgd schedule=linear task.freeze=[image_tower*]
-  callbacks=[default,ema]       add the moving average of the weights, early_stopping, ...
+  callbacks=[default,ema]       add the moving average of the weights, early_stopping, gradient_norms, ...
   logger=csv                    wandb, csv, tensorboard, none, or several: logger=[wandb,csv]
   debug=one_step                one_step, overfit, profiler, anomaly
 
@@ -59,9 +59,33 @@ INITIALIZE_ON = 5000
 def main(cfg: DictConfig) -> float | None:
     """Run the verb; returns the monitored figure on the test split, for sweeps."""
     quiet_console()
-    began = time.monotonic()
     cfg, run, resuming = open_run(cfg)
     check_config(cfg)
+    if cfg.get("study") is not None:
+        from mmdl.studying import run_study
+
+        figures = run_study(cfg, run, resuming, train_run, _begin)
+    else:
+        figures = train_run(cfg, run, resuming)
+    monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
+    return float(monitored["value"]) if monitored else None
+
+
+def train_run(
+    cfg: DictConfig, run: RunFolder, resuming: bool, *, is_arm: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Train and test one run, and leave its folder.
+
+    Args:
+        cfg: Its configuration, which was checked.
+        run: Its folder.
+        resuming: Whether the folder holds the beginning of this run.
+        is_arm: It is one of several in a study, which reports on them.
+
+    Returns:
+        The figures of its summary.
+    """
+    began = time.monotonic()
     import lightning.pytorch as pl
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
@@ -69,7 +93,7 @@ def main(cfg: DictConfig) -> float | None:
     task, lines = check_objects(cfg, data)
     evaluators = build_evaluators(cfg)
     check_evaluators(evaluators.values(), data)
-    if rank() == 0:
+    if rank() == 0 and not is_arm:
         log.info("%s", "\n".join(lines))
     task.evaluators, task.quick = evaluators, bool(cfg.quick)
     _initialize(task, data)
@@ -91,9 +115,14 @@ def main(cfg: DictConfig) -> float | None:
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
         figures["time/wall_s"] = _figure(time.monotonic() - began)
-        _finish(cfg, run, task, data, loggers, figures)
-    monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
-    return float(monitored["value"]) if monitored else None
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if hasattr(callback, "figures"):
+                figures |= {name: _figure(value) for name, value in callback.figures().items()}
+        notes = [line for c in trainer.callbacks if hasattr(c, "notes") for line in c.notes()]  # type: ignore[attr-defined]
+        text = _finish(cfg, run, task, data, loggers, figures, notes)
+        if not is_arm:
+            print(text)
+    return figures
 
 
 def _initialize(task: Task, data: DataModule) -> None:
@@ -230,9 +259,15 @@ def _score(trainer: pl.Trainer, task: Task, data: DataModule, split: str) -> Non
 
 
 def _finish(
-    cfg: DictConfig, run: RunFolder, task: Task, data: DataModule, loggers: list[Any], figures: dict[str, Any]
-) -> None:
-    """Write summary, predictions and evaluation, end the loggers, print the card."""
+    cfg: DictConfig,
+    run: RunFolder,
+    task: Task,
+    data: DataModule,
+    loggers: list[Any],
+    figures: dict[str, Any],
+    notes: list[str],
+) -> str:
+    """Write summary, predictions and evaluation, end the loggers; returns the card."""
     from mmdl.runs.card import card
     from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_evaluation
     from mmdl.runs.tracker_images import log_images
@@ -246,8 +281,8 @@ def _finish(
     run.write_status("finished")
     log_images(loggers, named(written, ".png", f"{split}_figures"), int(figures["steps"]["value"]))
     finish_wandb(loggers, figures, table, named(written, ".csv", f"{split}_tables"))
-    notes = [*evaluation_lines(task, "notes"), *data.notes(split)]
+    notes = [*evaluation_lines(task, "notes"), *data.notes(split), *notes]
     if written:
         notes.append(f"evaluation  {written[0].path.parent}")
     shown = headlines(task, split)
-    print(card(run, figures, split, str(cfg.monitor.name), notes, task.predict_example, shown))
+    return card(run, figures, split, str(cfg.monitor.name), notes, task.predict_example, shown)

@@ -40,6 +40,20 @@ def grouped_order(offsets: IntArray, seed: int, epoch: int, group: bool = True) 
     return np.repeat(shifts, counts) + np.arange(int(offsets[-1]), dtype=np.int64)
 
 
+def spread_rows(count: int, most: int | None = None) -> IntArray:
+    """At most so many of `count` rows, evenly spread and always the same.
+
+    Args:
+        count: Rows that there are.
+        most: None takes all.
+
+    >>> spread_rows(10, 4).tolist(), spread_rows(3).tolist()
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    wanted = count if most is None else min(count, most)
+    return np.unique(np.linspace(0, count - 1, wanted).astype(np.int64))
+
+
 class GroupedBatchSampler(Sampler[IntArray]):
     """Yields one rank's share of each global batch, as an array of rows.
 

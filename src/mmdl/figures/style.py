@@ -53,18 +53,20 @@ def style() -> Any:
     return matplotlib.rc_context(matplotlib.rcParamsDefault | _SETTINGS | {"backend": "agg"})
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float, **options: Any) -> Any:
     """A matplotlib figure outside of pyplot, laid out by itself; call it, and draw, inside of `style()`.
 
     Args:
         width: Inches.
         height: Inches.
+        **options: As for `matplotlib.figure.Figure`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr,call-arg]
+    figure = Figure(figsize=(width, height), dpi=DPI, **({"layout": "constrained"} | options))
+    if "layout" not in options:
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr,call-arg]
     FigureCanvasAgg(figure)
     return figure
 

@@ -13,7 +13,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from mmdl.data.base import DataModule
+from mmdl.data.sampler import IntArray
 from mmdl.evaluators.base import EvaluationContext, Evaluator, Result, qualified
+from mmdl.models.layers.eval_mode import eval_mode
 from mmdl.optim.groups import freeze as freeze_groups
 from mmdl.optim.groups import parameter_groups
 
@@ -198,6 +200,36 @@ class Task(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Run the evaluators of the test split and log their figures."""
         self._evaluate(self.eval_split)
+
+    @torch.no_grad()
+    def evaluate_rows(
+        self, data: DataModule, split: str, rows: IntArray
+    ) -> tuple[dict[str, np.ndarray[Any, Any]], float, int]:
+        """Outputs and mean loss over rows of a split, in eval mode and without augmentation, while a Trainer runs.
+
+        The training goes on as if this had not happened: modes, collected outputs and random state stay.
+
+        Args:
+            data: The data module.
+            split: Such as `train`.
+            rows: `(n,)` rows of the split, the same on every rank; the ranks share them out.
+
+        Returns:
+            Arrays by name in the order of the rows, the mean loss, and over how many samples it was taken.
+        """
+        trainer = self.trainer
+        own = rows[trainer.global_rank :: trainer.world_size]
+        kept = self._collected, self._eval_loss
+        self._collected, self._eval_loss = [], []
+        try:
+            with eval_mode(self), trainer.precision_plugin.val_step_context():
+                for start in range(0, len(own), data.eval_batch_size):
+                    batch = data.dataset(split)[own[start : start + data.eval_batch_size]]
+                    self.validation_step({name: value.to(self.device) for name, value in batch.items()}, 0)
+            outputs, loss, count = self._gathered()
+        finally:
+            self._collected, self._eval_loss = kept
+        return outputs, loss / max(1, count), count
 
     def _evaluate(self, split: str) -> None:
         outputs, loss, count = self._gathered()
