@@ -147,7 +147,10 @@ def _inspect(cfg: DictConfig, loaded: LoadedRun, task: ClassificationTask, subje
     if failed:
         names = "; ".join(check.name for check in failed)
         sys.stdout.flush()
-        print(f"error: {len(failed)} of {len(derived.checks if derived else ())} checks failed: {names}", file=sys.stderr)
+        print(
+            f"error: {len(failed)} of {len(derived.checks if derived else ())} checks failed: {names}",
+            file=sys.stderr,
+        )
         raise SystemExit(EXIT_CHECK_FAILED)
 
 

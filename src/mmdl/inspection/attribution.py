@@ -74,4 +74,5 @@ def grad_cam(trace: Trace, classes: Tensor) -> GradCAM | None:
 
 def _scores(trace: Trace, classes: Tensor) -> Tensor:
     """Sum of the chosen logits; the images of a batch don't meet in eval mode, so each keeps its own gradient."""
-    return trace.logits.gather(1, classes[:, None]).sum()
+    with torch.enable_grad():  # a validation runs without
+        return trace.logits.gather(1, classes[:, None]).sum()

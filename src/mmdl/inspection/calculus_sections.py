@@ -87,7 +87,14 @@ def _passes(found: Calculus, classes: Sequence[str], label_source: str) -> Secti
         for flow in found.gradient.flows
     ]
     rows.append(
-        ("loss", "Cross-entropy", "1", number(found.gradient.loss), "-", number(float(found.gradient.logits.norm())))
+        (
+            "loss",
+            "Cross-entropy",
+            "1",
+            number(found.gradient.loss),
+            "-",
+            number(float(found.gradient.logits.norm())),
+        )
     )
     smoothing = found.network.label_smoothing
     return Section(
@@ -107,7 +114,8 @@ def _passes(found: Calculus, classes: Sequence[str], label_source: str) -> Secti
                     "input gradient norm",
                 ),
                 rows,
-                "Euclidean norms at this one image: of the output, and of the gradient of the loss with respect to the weights and the input",
+                "Euclidean norms at this one image: of the output, and of the gradient of the loss with respect to "
+                "the weights and to the input",
                 frozenset({2, 3, 4, 5}),
             ),
         ],
@@ -127,7 +135,13 @@ def _gradient(found: Calculus) -> Section:
         for name, part in parts.items()
     ]
     rows.append(
-        ("whole vector", shape_text(vector.shape), f"{len(vector):,}", number(float(vector.norm())), number(_most(vector)))
+        (
+            "whole vector",
+            shape_text(vector.shape),
+            f"{len(vector):,}",
+            number(float(vector.norm())),
+            number(_most(vector)),
+        )
     )
     largest = sorted(parts.items(), key=lambda item: -float(item[1].norm()))[:MOST_HISTOGRAMS]
     shown = {name for name, _ in largest}
@@ -148,7 +162,9 @@ def _gradient(found: Calculus) -> Section:
             "(upwards, logarithmic) have which value (sideways, 0 in the middle)."
         )
         blocks.append(
-            Figure("gradient-histograms", histograms(named), "Histograms of the gradient by parameter", caption)
+            Figure(
+                "gradient-histograms", histograms(named), "Histograms of the gradient by parameter", caption
+            )
         )
     return Section("Gradient", blocks)
 
@@ -207,14 +223,21 @@ def _spectra(found: Calculus, classes: Sequence[str]) -> list[Figure]:
     return figures
 
 
-def _rows_as_maps(rows: torch.Tensor, names: Sequence[str], shape: torch.Size, what: str, name: str) -> Figure:
+def _rows_as_maps(
+    rows: torch.Tensor, names: Sequence[str], shape: torch.Size, what: str, name: str
+) -> Figure:
     """Rows in the shape of the image; of several channels the one of largest size at each pixel, with its sign."""
     count = min(len(names), MOST_CLASSES)
     maps = rows[:count].reshape(count, *shape)
     chosen = maps.abs().argmax(1, keepdim=True)
     flat: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = maps.gather(1, chosen)[:, 0].numpy()
     scale = scale_of(flat)
-    picture = tiles(coloured(flat, scale), [text[:14] for text in names[:count]], side=116, scale=scale)
+    picture = tiles(
+        coloured(flat, scale),
+        [text[:14] for text in names[:count]],
+        side=116 if count > 4 else 220,
+        scale=scale,
+    )
     caption = (
         f"The same, a map for each class ({count} of {len(names)}): red pixels raise its {what} when they get "
         "brighter, blue ones lower it; the pale ones hardly matter."
@@ -235,9 +258,9 @@ def _chain(found: Calculus) -> Section:
     return Section(
         "Chain rule",
         [
-            f"The network is a composition of {len(links)} layers, so its Jacobian is the product of theirs, each taken "
-            "at what went into that layer. The product is built from the output back to the input, which is what the "
-            f"backward pass does. A layer's Jacobian of up to {MOST_MATRIX_ENTRIES:,} entries is made as a matrix and "
+            f"The network is a composition of {len(links)} layers, so its Jacobian is the product of theirs, each "
+            "taken at what went into that layer. The product is built from the output back to the input, which is "
+            f"what the backward pass does. A layer's Jacobian of up to {MOST_MATRIX_ENTRIES:,} entries is made as a matrix and "
             "multiplied; of a larger one the product with each row is computed through that layer alone.",
             Table(
                 ("layer", "kind", "Jacobian", "multiplied as"),
@@ -246,7 +269,8 @@ def _chain(found: Calculus) -> Section:
                 frozenset({2}),
             ),
             *(
-                f"{check.name[0].upper()}{check.name[1:]}: error {check.error:.1e}, {'ok' if check.passed else 'FAILED'}."
+                f"{check.name[0].upper()}{check.name[1:]}: error {check.error:.1e}, "
+                f"{'ok' if check.passed else 'FAILED'}."
                 for check in found.checks
                 if check.name.startswith("chain rule")
             ),

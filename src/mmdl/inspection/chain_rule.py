@@ -83,7 +83,7 @@ def chain_rule(network: Network64, classes: Tensor, tangent: Tensor) -> ChainRul
         after = before
     pushed = tangent.reshape(1, *network.image.shape)
     for layer, before in zip(found.modules.values(), inputs, strict=True):
-        _, pushed = jvp(layer, (before,), (pushed,))
+        pushed = jvp(layer, (before,), (pushed,))[1]
     return ChainRule(links[::-1], product, pushed[0])
 
 

@@ -68,7 +68,9 @@ def gradient_checks(network: Network64, gradient: Gradient) -> list[Check]:
 
         directions = random_directions(DIRECTIONS, len(vector))
         exact = torch.stack([vector @ d for d in directions])[:, None]
-        checks.append(_measured("gradient of the loss, whole vector", loss, point, directions, exact, "random"))
+        checks.append(
+            _measured("gradient of the loss, whole vector", loss, point, directions, exact, "random")
+        )
         entries = entries_to_check(vector, ENTRIES)
         exact = vector[entries][:, None]
         units = unit_vectors(entries, len(vector))
@@ -99,7 +101,9 @@ def jacobian_checks(network: Network64, jacobian: Jacobian, gradient: Gradient) 
         probabilities = network.logits(network.image).softmax(0)
     formula = softmax_jacobian(probabilities)
     error = float((jacobian.softmax - formula).abs().max())
-    checks.append(Check("Jacobian of the softmax = diag(p) - p p^T", error, EXACT, "largest absolute difference"))
+    checks.append(
+        Check("Jacobian of the softmax = diag(p) - p p^T", error, EXACT, "largest absolute difference")
+    )
     if jacobian.probabilities is not None:
         product = formula @ jacobian.logits
         error = float((jacobian.probabilities - product).norm()) / _norm(jacobian.logits)

@@ -16,12 +16,12 @@ class Explained(NamedTuple):
     """What speaks for one class.
 
     Attributes:
-        index: The class.
+        class_index: The class.
         saliency: `(H, W)`, see `attribution.saliency`.
         grad_cam: See `attribution.grad_cam`; None where it does not apply.
     """
 
-    index: int
+    class_index: int
     saliency: Tensor
     grad_cam: GradCAM | None
 
@@ -47,7 +47,7 @@ class Forward(NamedTuple):
     @property
     def top(self) -> int:
         """The most probable class."""
-        return self.explained[0].index
+        return self.explained[0].class_index
 
 
 def forward(model: nn.Module, image: Tensor, label: int | None = None) -> Forward:

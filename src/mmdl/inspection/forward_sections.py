@@ -37,7 +37,9 @@ KEPT_AS_IT_IS = ("Dropout", "Flatten")
 """Kinds that change nothing that could be seen; the flattened vector has its own section."""
 
 
-def softmax_figure(found: Forward, classes: Sequence[str], label: int | None, name: str = "softmax") -> Figure:
+def softmax_figure(
+    found: Forward, classes: Sequence[str], label: int | None, name: str = "softmax"
+) -> Figure:
     """The bars of the most probable classes, and of the true one."""
     probabilities = found.probabilities.double().cpu().numpy()
     order = np.argsort(-probabilities, kind="stable")[:MOST_BARS].tolist()
@@ -57,7 +59,10 @@ def softmax_figure(found: Forward, classes: Sequence[str], label: int | None, na
     if label is not None:
         caption += ". Green: the true class."
     return Figure(
-        name, picture, f"Bar chart of the probabilities; {classes[order[0]]} is the most probable class", caption
+        name,
+        picture,
+        f"Bar chart of the probabilities; {classes[order[0]]} is the most probable class",
+        caption,
     )
 
 
@@ -77,7 +82,9 @@ def architecture_section(found: Forward, model_name: str) -> Section:
         (stage.name, stage.kind, shape_text(stage.shape), f"{stage.parameters:,}", f"{stage.flops:,}")
         for stage in found.stages
     ]
-    parameters, flops = (sum(column) for column in zip(*((s.parameters, s.flops) for s in found.stages), strict=True))
+    parameters, flops = (
+        sum(column) for column in zip(*((s.parameters, s.flops) for s in found.stages), strict=True)
+    )
     rows.append(("total", "", "", f"{parameters:,}", f"{flops:,}"))
     kinds = [stage.kind for stage in found.stages if stage.kind not in ("Dropout", "Outside of the stages")]
     return Section(
@@ -97,22 +104,26 @@ def architecture_section(found: Forward, model_name: str) -> Section:
 
 def stage_sections(found: Forward, classes: Sequence[str]) -> Iterator[Section]:
     """Each stage with its filters, its feature maps or its vector."""
-    first = next((m for layer in found.trace.layers for m in layer.module.modules() if isinstance(m, nn.Conv2d)), None)
+    first = next(
+        (m for layer in found.trace.layers for m in layer.module.modules() if isinstance(m, nn.Conv2d)), None
+    )
     yield Section(
         "Stage by stage",
         [
-            "What comes out of each stage for this image. The numbers above the tiles are those of the filters: map 5 "
-            "after ReLU is map 5 of the convolution with its negative values set to 0. A stage has one colour scale, "
-            "at the right; single extreme values go beyond it."
+            "What comes out of each stage for this image. The numbers above the tiles count the maps of a stage, from "
+            "0: map 5 after ReLU is map 5 before it, with its negative values set to 0. All maps of a stage have one "
+            "colour scale, at the right; single extreme values go beyond it."
         ],
     )
     drawn = 0
     for layer in found.trace.layers:
         blocks: list[Block] = [text] if (text := explanation(layer)) else []
-        for module in layer.module.modules():
+        blocks += [
+            _filters(layer, module)
+            for module in layer.module.modules()
             # of a composite stage only the very first filters are drawn: the deeper ones say little by themselves
-            if isinstance(module, nn.Conv2d) and (module is first or module is layer.module):
-                blocks.append(_filters(layer, module))
+            if isinstance(module, nn.Conv2d) and (module is first or module is layer.module)
+        ]
         if layer.is_map and found.trace.channels_first:
             drawn += 1
             if drawn > MOST_MAP_STAGES:
@@ -144,9 +155,8 @@ def stage_title(kind: str, name: str) -> str:
 def _filters(layer: Layer, module: nn.Conv2d) -> Figure:
     weight = module.weight.detach().float().cpu().numpy()
     drawn = filters_picture(weight)
-    caption = (
-        f"Filters: {shape_text(weight.shape)} weights from {weight.min():.3g} to {weight.max():.3g}; {drawn.shown}."
-    )
+    spread = f"from {weight.min():.3g} to {weight.max():.3g}"
+    caption = f"Filters: {shape_text(weight.shape)} weights {spread}; {drawn.shown}."
     return Figure(f"{layer.name}-filters", drawn.picture, f"The filters of {layer.name}", caption)
 
 
@@ -154,11 +164,13 @@ def _maps(layer: Layer) -> Figure:
     maps = layer.output[0].detach().float().cpu().numpy()  # (C, H, W)
     count = min(len(maps), MOST_MAPS)
     scale = scale_of(maps[:count])
-    labels = {1: [""], 3: ["red", "green", "blue"]}.get(count) if layer.kind == "Input normalisation" else None
+    labels = (
+        {1: [""], 3: ["red", "green", "blue"]}.get(count) if layer.kind == "Input normalisation" else None
+    )
     picture: Picture = tiles(
         coloured(maps[:count], scale),
         labels or [str(n) for n in range(count)],
-        side=68 if count > 3 else 150,
+        side=70 if count > 3 else 150,
         scale=scale,
     )
     zero = int((maps == 0).all((1, 2)).sum())
@@ -176,7 +188,9 @@ def _vector(layer: Layer, classes: Sequence[str]) -> Figure:
         picture = numbered_bars(values)
     else:
         picture = vector_strip(values)
-    return Figure(f"{layer.name}-outputs", picture, f"Outputs of {layer.name}", f"Outputs: {values_text(layer)}.")
+    return Figure(
+        f"{layer.name}-outputs", picture, f"Outputs of {layer.name}", f"Outputs: {values_text(layer)}."
+    )
 
 
 def _flattened(layer: Layer) -> Figure:
@@ -228,7 +242,9 @@ def attention_section(found: Forward, subject: Subject, classes: Sequence[str]) 
         "class lies."
     ]
     for number, one in enumerate(found.explained):
-        blocks.append(_explained(one, subject, classes[one.index], "predicted" if number == 0 else "true"))
+        blocks.append(
+            _explained(one, subject, classes[one.class_index], "predicted" if number == 0 else "true")
+        )
     if found.explained[0].grad_cam is None:
         blocks.append("Grad-CAM does not apply: no stage of this network has feature maps.")
     return Section("Where it looks", blocks)
@@ -242,7 +258,8 @@ def _explained(one: Explained, subject: Subject, name: str, role: str) -> Row:
             f"saliency-{role}",
             heat_picture(heat),
             f"Saliency for {name}",
-            f"Saliency for the {role} class {name}: {shape_text(heat.shape)} values up to {heat.max():.3g} a grey level.",
+            f"Saliency for the {role} class {name}: {shape_text(heat.shape)} values up to {heat.max():.3g} a grey "
+            "level.",
         )
     ]
     if one.grad_cam is not None:

@@ -47,7 +47,9 @@ def jacobian(network: Network64) -> Jacobian:
     rows = max(1, min(network.num_classes, MOST_ENTRIES // size))
     whole = rows == network.num_classes
     classes = torch.arange(rows) if whole else scores.topk(rows).indices.sort().values
-    logits = rows_of(network.logits, network.image, torch.eye(network.num_classes, dtype=scores.dtype)[classes])
+    logits = rows_of(
+        network.logits, network.image, torch.eye(network.num_classes, dtype=scores.dtype)[classes]
+    )
     probabilities = None
     if whole:
         eye = torch.eye(network.num_classes, dtype=scores.dtype)
@@ -69,7 +71,7 @@ def rows_of(function: Callable[[Tensor], Tensor], point: Tensor, left: Tensor, c
     Returns:
         `(R, n)`.
     """
-    output, pull = vjp(function, point)
+    output, pull = vjp(function, point)[:2]
     shaped = left.reshape(len(left), *output.shape)
     (product,) = vmap(pull, chunk_size=chunk)(shaped)
     rows: Tensor = product.reshape(len(left), -1)

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-
 HALF_LEVEL = 0.5
 """Half a grey level."""
 

@@ -17,7 +17,10 @@ def explanation(layer: Layer) -> str:
     shape = tuple(layer.output.shape[1:])
     given = tuple(layer.input.shape[1:]) if layer.input is not None else ()
     if layer.kind == "Input normalisation":
-        return "Each pixel is divided by 255; the mean of its channel is subtracted, and the rest divided by the deviation."
+        return (
+            "Each pixel is divided by 255; the mean of its channel is subtracted, and the rest divided by the "
+            "deviation."
+        )
     if layer.kind == "Convolution" and isinstance(module, nn.Conv2d):
         height, width = module.kernel_size
         return (
@@ -49,7 +52,9 @@ def explanation(layer: Layer) -> str:
             + (", plus a bias." if module.bias is not None else ".")
         )
     if layer.kind.startswith("Stage of"):
-        return f"{layer.kind.removeprefix('Stage of ').capitalize()}, with what lies between them, as one stage."
+        return (
+            f"{layer.kind.removeprefix('Stage of ').capitalize()}, with what lies between them, as one stage."
+        )
     return ""
 
 

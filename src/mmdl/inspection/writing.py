@@ -10,7 +10,7 @@ from typing import Any
 from mmdl.inspection.page.parts import Page
 from mmdl.inspection.page.render import render
 from mmdl.inspection.subject import file_name
-from mmdl.runs.files import atomic_write, write_json, write_text
+from mmdl.runs.files import write_bytes, write_json, write_text
 
 PAGE = "index.html"
 FACTS = "inspection.json"
@@ -36,7 +36,7 @@ def write_inspection(folder: Path, page: Page, facts: Mapping[str, Any]) -> list
         for count, figure in enumerate(page.figures(), start=1)
     }
     for name, content in files.items():
-        atomic_write(folder / name, lambda handle, content=content: handle.write(content))
+        write_bytes(folder / name, content)
     stale = _pictures_of(folder / FACTS) - files.keys()
     write_json(folder / FACTS, {**facts, "pictures": list(files)})
     write_text(folder / PAGE, text)

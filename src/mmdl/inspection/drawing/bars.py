@@ -38,7 +38,8 @@ def named_bars(
     written = list(texts) if texts is not None else [number(float(value)) for value in values]
 
     def draw(theme: Theme) -> Figure:
-        figure = blank(width, 28 * len(shown) + 8, theme.surface)
+        height = 28 if len(shown) > 4 else 44
+        figure = blank(width, height * len(shown) + 8, theme.surface)
         room = min(0.45, (10 + 7.4 * max(len(name) for name in shown)) / width)
         axes = figure.add_axes((room, 0.0, 1 - room, 1.0))
         places = np.arange(len(shown))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+Array = npt.NDArray[Any]
 
 PIXEL_RATIO = 2
 """Pixels of a picture for one pixel of the page: sharp on dense screens."""
@@ -85,9 +90,26 @@ def themed(draw: Callable[[Theme], Figure]) -> Picture:
     return _picture(light, png(draw(DARK)))
 
 
-def neutral(figure: Figure) -> Picture:
-    """A drawing on a transparent ground that is good for both themes."""
-    return _picture(figure, None)
+def painted(figure: Figure, pixels: Array) -> bytes:
+    """A figure of texts with pixels painted over it, as a PNG file.
+
+    matplotlib would resample an image even where nothing is to be scaled, which takes most of the time.
+
+    Args:
+        figure: The texts.
+        pixels: `(H, W, 4)` uint8 of the figure's own size; what is transparent is not painted.
+    """
+    from PIL import Image
+
+    canvas: Any = figure.canvas
+    canvas.draw()
+    drawn = np.asarray(canvas.buffer_rgba()).copy()
+    assert drawn.shape == pixels.shape, (drawn.shape, pixels.shape)
+    opaque = pixels[..., 3] > 0
+    drawn[opaque] = pixels[opaque]
+    stream = io.BytesIO()
+    Image.fromarray(drawn).save(stream, format="png")
+    return stream.getvalue()
 
 
 def png(figure: Figure) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def vector_strip(values: Array) -> Picture:
     scale = scale_of(values)
     lines = padded.reshape(-1, line)  # (lines, line)
     cell = max(1, WIDTH // line)
-    colours = coloured(np.nan_to_num(lines), scale).repeat(max(6, cell), 0).repeat(cell, 1)
+    colours = coloured(np.nan_to_num(lines), scale).repeat(max(6, cell, 24 // len(lines)), 0).repeat(cell, 1)
     return tiles(colours[None], [""], max(colours.shape[:2]), scale=scale, page_width=WIDTH + 60)
 
 
@@ -60,7 +61,7 @@ def matrix_strip(matrix: Array, names: Sequence[str], height: int = 24) -> Pictu
     rows, columns = matrix.shape
     if columns > width:
         bounds = np.linspace(0, columns, width + 1).astype(int)
-        parts = [matrix[:, a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+        parts = [matrix[:, a:b] for a, b in pairwise(bounds)]
         matrix = np.stack([part[np.arange(rows), np.abs(part).argmax(1)] for part in parts], axis=1)
     name, low, high = scale_of(matrix)
 
@@ -71,7 +72,13 @@ def matrix_strip(matrix: Array, names: Sequence[str], height: int = 24) -> Pictu
         figure = blank(total, tall, theme.surface)
         axes = figure.add_axes((left / total, 20 / tall, WIDTH / total, 1 - 24 / tall))
         axes.imshow(
-            matrix, aspect="auto", cmap=name, vmin=low, vmax=high, interpolation="nearest", extent=(0, columns, rows, 0)
+            matrix,
+            aspect="auto",
+            cmap=name,
+            vmin=low,
+            vmax=high,
+            interpolation="nearest",
+            extent=(0, columns, rows, 0),
         )
         plain_axes(axes, theme)
         axes.spines["bottom"].set_visible(False)
@@ -89,14 +96,14 @@ def matrix_strip(matrix: Array, names: Sequence[str], height: int = 24) -> Pictu
     return themed(draw)
 
 
-def square_matrix(matrix: Array, names: Sequence[str], side: int = 320) -> Picture:
+def square_matrix(matrix: Array, names: Sequence[str]) -> Picture:
     """A square matrix of any sign with the names of its rows and columns.
 
     Args:
         matrix: `(K, K)`.
         names: `K` names; written where there are at most `MOST_NAMES`.
-        side: Pixels of the page.
     """
+    side = min(320, max(150, 32 * len(matrix)))
     scale = scale_of(matrix)
 
     def draw(theme: Theme) -> Figure:
@@ -107,11 +114,13 @@ def square_matrix(matrix: Array, names: Sequence[str], side: int = 320) -> Pictu
         shown = axes.imshow(matrix, cmap=scale[0], vmin=scale[1], vmax=scale[2], interpolation="nearest")
         plain_axes(axes, theme)
         axes.spines["bottom"].set_visible(False)
-        places = np.arange(len(matrix)) if len(matrix) <= MOST_NAMES else np.arange(0)
+        places = range(len(matrix)) if len(matrix) <= MOST_NAMES else range(0)
         axes.set_yticks(places, [names[p][:NAME] for p in places], fontsize=11, color=theme.ink)
         short = max(2, side // len(matrix) // 8)
         axes.set_xticks(places, [names[p][:short] for p in places], fontsize=11, color=theme.ink)
-        bar = figure.colorbar(shown, cax=figure.add_axes(((left + 10 + side) / width, 26 / height, 8 / width, side / height)))
+        bar = figure.colorbar(
+            shown, cax=figure.add_axes(((left + 10 + side) / width, 26 / height, 8 / width, side / height))
+        )
         bar.outline.set_visible(False)
         bar.ax.tick_params(colors=theme.muted, labelsize=10, length=0)
         return figure

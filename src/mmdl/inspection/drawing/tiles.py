@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mmdl.inspection.drawing.picture import NEUTRAL_TEXT, PIXEL_RATIO, Picture, blank, neutral, number
+from mmdl.inspection.drawing.picture import NEUTRAL_TEXT, PIXEL_RATIO, Picture, blank, number, painted
 
 Array = npt.NDArray[Any]
 
@@ -47,7 +47,7 @@ def coloured(values: Array, scale: tuple[str, float, float]) -> Array:
 
 
 def resized(image: Array, side: int) -> Array:
-    """An `(H, W, 3)` uint8 image enlarged by a whole factor to about `side` pixels, or averaged down to it."""
+    """An `(H, W, 3)` uint8 image enlarged by a whole factor to at most `side` pixels, or averaged down to them."""
     from PIL import Image
 
     height, width = image.shape[:2]
@@ -55,14 +55,14 @@ def resized(image: Array, side: int) -> Array:
     if longest > side:
         size = (max(1, round(width * side / longest)), max(1, round(height * side / longest)))
         return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX))
-    factor = max(1, round(side / longest))
+    factor = side // longest
     return image.repeat(factor, 0).repeat(factor, 1)
 
 
 def tiles(
     colours: Array,
     labels: Sequence[str],
-    side: int = 68,
+    side: int = 70,
     columns: int | None = None,
     scale: tuple[str, float, float] | None = None,
     page_width: int = 1000,
@@ -82,13 +82,13 @@ def tiles(
     gap, label = GAP * PIXEL_RATIO, (LABEL if any(labels) else 0) * PIXEL_RATIO
     bar = BAR * PIXEL_RATIO if scale is not None else 0
     fitting = max(1, (page_width * PIXEL_RATIO - bar + gap) // (width + gap))
-    columns = min(columns or fitting, len(shown))
-    rows = -(-len(shown) // columns)
+    rows = -(-len(shown) // (columns or fitting))
+    columns = columns or -(-len(shown) // rows)  # rows of equal length
     total = (rows * (height + label + gap) - gap, columns * (width + gap) - gap + bar)
-    canvas = np.zeros((max(total[0], 64 * PIXEL_RATIO if bar else 0), total[1], 4), dtype=np.uint8)
+    tall = max(total[0], 64 * PIXEL_RATIO if bar else 0)
+    canvas = np.zeros((tall + tall % PIXEL_RATIO, total[1] + total[1] % PIXEL_RATIO, 4), dtype=np.uint8)
     figure = blank(canvas.shape[1] / PIXEL_RATIO, canvas.shape[0] / PIXEL_RATIO, None)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
+    texts: list[tuple[float, float, str, str, str]] = []
     for place, (image, text) in enumerate(zip(shown, labels, strict=True)):
         top = (place // columns) * (height + label + gap) + label
         left = (place % columns) * (width + gap)
@@ -96,15 +96,24 @@ def tiles(
             [image, np.full(image.shape[:2], 255, np.uint8)]
         )
         if text:
-            axes.text(left, top - 5, text, fontsize=11, color=NEUTRAL_TEXT, va="bottom", ha="left")
+            texts.append((left, top - 5, text, "bottom", "left"))
     if scale is not None:
-        _draw_scale(axes, canvas, scale, label)
-    axes.imshow(canvas, interpolation="none", aspect="auto")
-    return neutral(figure)
+        texts += _draw_scale(canvas, scale, label)
+    for x, y, text, vertical, horizontal in texts:
+        place_x, place_y = x / canvas.shape[1], 1 - y / canvas.shape[0]
+        figure.text(place_x, place_y, text, fontsize=11, color=NEUTRAL_TEXT, va=vertical, ha=horizontal)
+    size = canvas.shape[1] // PIXEL_RATIO, canvas.shape[0] // PIXEL_RATIO
+    return Picture(painted(figure, canvas), None, *size)
 
 
-def _draw_scale(axes: Any, canvas: Array, scale: tuple[str, float, float], top: int) -> None:
-    """The colours from the highest value down to the lowest, at the right edge of the canvas."""
+def _draw_scale(
+    canvas: Array, scale: tuple[str, float, float], top: int
+) -> list[tuple[float, float, str, str, str]]:
+    """The colours from the highest value down to the lowest, at the right edge of the canvas.
+
+    Returns:
+        The texts beside them: x, y, text, vertical and horizontal alignment.
+    """
     _, low, high = scale
     left = canvas.shape[1] - (BAR - 14) * PIXEL_RATIO
     bottom = min(canvas.shape[0], top + 160 * PIXEL_RATIO)
@@ -115,5 +124,4 @@ def _draw_scale(axes: Any, canvas: Array, scale: tuple[str, float, float], top: 
     places = [(high, top, "top"), (low, bottom, "bottom")]
     if low < 0 < high:
         places.append((0.0, (top + bottom) // 2, "center"))
-    for value, y, align in places:
-        axes.text(right, y, number(value), fontsize=11, color=NEUTRAL_TEXT, va=align, ha="left")
+    return [(right, y, number(value), align, "left") for value, y, align in places]

@@ -74,16 +74,16 @@ def _block(block: Block) -> str:
     if isinstance(block, Row):
         return f'<div class="row">{"".join(map(_figure, block.figures))}</div>'
     if isinstance(block, Chain):
-        return (
-            f'<ol class="chain">{"".join(f"<li>{_text(stage)}</li>" for stage in block.stages)}</ol>'
-        )
+        return f'<ol class="chain">{"".join(f"<li>{_text(stage)}</li>" for stage in block.stages)}</ol>'
     return _table(block)
 
 
 def _figure(figure: Figure) -> str:
     picture = figure.picture
     dark = (
-        f'<source media="(prefers-color-scheme: dark)" srcset="{_data(picture.dark)}">' if picture.dark else ""
+        f'<source media="(prefers-color-scheme: dark)" srcset="{_data(picture.dark)}">'
+        if picture.dark
+        else ""
     )
     return (
         f'<figure style="max-width:{max(picture.width, 300)}px">'
@@ -102,9 +102,12 @@ def _table(table: Table) -> str:
     def attributes(column: int) -> str:
         return ' class="number"' if column in table.numeric else ""
 
-    head = "".join(f'<th scope="col"{attributes(n)}>{_text(name)}</th>' for n, name in enumerate(table.columns))
+    head = "".join(
+        f'<th scope="col"{attributes(n)}>{_text(name)}</th>' for n, name in enumerate(table.columns)
+    )
     body = "".join(
-        f"<tr>{''.join(_cell(cell, n, attributes(n)) for n, cell in enumerate(row))}</tr>" for row in table.rows
+        f"<tr>{''.join(_cell(cell, n, attributes(n)) for n, cell in enumerate(row))}</tr>"
+        for row in table.rows
     )
     return (
         f'<div class="table" tabindex="0" role="region" aria-label="{_text(table.caption)}"><table>'
