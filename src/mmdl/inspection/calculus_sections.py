@@ -260,8 +260,8 @@ def _chain(found: Calculus) -> Section:
         [
             f"The network is a composition of {len(links)} layers, so its Jacobian is the product of theirs, each "
             "taken at what went into that layer. The product is built from the output back to the input, which is "
-            f"what the backward pass does. A layer's Jacobian of up to {MOST_MATRIX_ENTRIES:,} entries is made as a matrix and "
-            "multiplied; of a larger one the product with each row is computed through that layer alone.",
+            f"what the backward pass does. A layer's Jacobian of up to {MOST_MATRIX_ENTRIES:,} entries is made as a "
+            "matrix and multiplied; of a larger one the product with each row is computed through that layer alone.",
             Table(
                 ("layer", "kind", "Jacobian", "multiplied as"),
                 rows,

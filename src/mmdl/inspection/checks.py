@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from mmdl.inspection.chain_rule import ChainRule
 from mmdl.inspection.differences import (
+    PIXEL_STEPS,
+    STEPS,
     central_differences,
     entries_to_check,
     random_directions,
@@ -23,6 +26,8 @@ DIRECTIONS = 4
 
 ENTRIES = 3
 """Of the largest entries, and as many at random, that are compared with differences."""
+
+RANDOM, SINGLE = f"{DIRECTIONS} random directions", f"the {ENTRIES} largest and {ENTRIES} random"
 
 MEASURED = 1e-6
 """Largest relative error against central differences: they are good to about 1e-8 in float64."""
@@ -68,13 +73,11 @@ def gradient_checks(network: Network64, gradient: Gradient) -> list[Check]:
 
         directions = random_directions(DIRECTIONS, len(vector))
         exact = torch.stack([vector @ d for d in directions])[:, None]
-        checks.append(
-            _measured("gradient of the loss, whole vector", loss, point, directions, exact, "random")
-        )
+        checks.append(_measured("gradient of the loss, whole vector", loss, point, directions, exact, RANDOM))
         entries = entries_to_check(vector, ENTRIES)
         exact = vector[entries][:, None]
         units = unit_vectors(entries, len(vector))
-        checks.append(_measured("gradient of the loss, single entries", loss, point, units, exact, "single"))
+        checks.append(_measured("gradient of the loss, single entries", loss, point, units, exact, SINGLE))
     with torch.no_grad():
         probabilities = network.logits(network.image).softmax(0)
     error = float((gradient.logits - (probabilities - network.targets)).abs().max())
@@ -92,11 +95,15 @@ def jacobian_checks(network: Network64, jacobian: Jacobian, gradient: Gradient) 
     point, size = network.image.reshape(-1), network.image.numel()
     directions = random_directions(DIRECTIONS, size, seed=1)
     exact = torch.stack([jacobian.logits @ d for d in directions])
-    checks = [_measured("Jacobian of the logits, whole", outputs, point, directions, exact, "random")]
+    checks = [
+        _measured("Jacobian of the logits, whole", outputs, point, directions, exact, RANDOM, PIXEL_STEPS)
+    ]
     entries = entries_to_check(jacobian.logits.abs().amax(0), ENTRIES, seed=1)
     units = unit_vectors(entries, size)
     exact = jacobian.logits[:, entries].T
-    checks.append(_measured("Jacobian of the logits, single columns", outputs, point, units, exact, "single"))
+    checks.append(
+        _measured("Jacobian of the logits, single columns", outputs, point, units, exact, SINGLE, PIXEL_STEPS)
+    )
     with torch.no_grad():
         probabilities = network.logits(network.image).softmax(0)
     formula = softmax_jacobian(probabilities)
@@ -149,14 +156,15 @@ def _norm(tensor: Tensor) -> float:
 
 
 def _measured(
-    name: str, function: object, point: Tensor, directions: list[Tensor], exact: Tensor, kind: str
+    name: str,
+    function: Callable[[Tensor], Tensor],
+    point: Tensor,
+    directions: list[Tensor],
+    exact: Tensor,
+    what: str,
+    steps: Sequence[float] = STEPS,
 ) -> Check:
-    assert callable(function)
-    found = central_differences(function, point, directions, exact, enough=MEASURED / 10)
-    what = {
-        "random": f"{len(directions)} random directions",
-        "single": f"the {ENTRIES} largest and {len(directions) - ENTRIES} random",
-    }[kind]
+    found = central_differences(function, point, directions, exact, MEASURED / 10, steps)
     return Check(name, found.error, MEASURED, f"central differences, {what}, step {found.step:.0e}")
 
 

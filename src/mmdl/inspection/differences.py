@@ -12,6 +12,9 @@ STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
 """Lengths of the step, tried in this order. A step that crosses a kink of ReLU or max pooling gives a wrong
 difference, and a shorter one does not cross it; a derivative that is wrong is wrong at every length."""
 
+PIXEL_STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+"""The same for pixels, in grey levels: they go to 255."""
+
 
 class Difference(NamedTuple):
     """How far computed derivatives are from measured ones.
@@ -31,6 +34,7 @@ def central_differences(
     directions: Sequence[Tensor],
     exact: Tensor,
     enough: float,
+    steps: Sequence[float] = STEPS,
 ) -> Difference:
     """The error of directional derivatives against (f(x + h d) - f(x - h d)) / 2h.
 
@@ -40,10 +44,11 @@ def central_differences(
         directions: `D` vectors d of `(n,)`, each of norm 1.
         exact: `(D, m)`: the computed derivative in each direction.
         enough: The first step h whose error is at most this is taken; else the one with the smallest error.
+        steps: Lengths of the step, tried in this order.
     """
     scale = float(exact.norm()) or 1.0
-    best = Difference(float("inf"), STEPS[0])
-    for step in STEPS:
+    best = Difference(float("inf"), steps[0])
+    for step in steps:
         with torch.no_grad():
             measured = torch.stack(
                 [(function(point + step * d) - function(point - step * d)) / (2 * step) for d in directions]

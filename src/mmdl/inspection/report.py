@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,6 +60,15 @@ def report(
         "saliency and Grad-CAM are in 32-bit floats; `predict` may compute in 16-bit ones, and differ a little.",
         *remarks,
     ]
+    if any(layer.kind.startswith("Stage of") for layer in found.trace.layers):
+        notes.append(
+            "A stage of several convolutions shows what comes out of it; filters are shown of the first convolution "
+            "only: those of deeper ones mean little by themselves."
+        )
+    if not any(layer.kind != "Input normalisation" for layer in found.trace.map_layers):
+        notes.append(
+            "This network has no feature maps (it works on patches): the maps and Grad-CAM do not apply."
+        )
     if derived is not None:
         sections += calculus_sections(derived, classes, label_source)
         notes.append(
@@ -67,7 +77,9 @@ def report(
         )
     return Page(
         f"What run {dict(run_facts)['run']} sees in {subject.title}",
-        prediction_line(classes, found.probabilities),
+        re.sub(
+            r" (?=[<>]?\d+%)", "\u00a0", prediction_line(classes, found.probabilities)
+        ),  # no line break there
         facts,
         hero_figures(found, subject, classes),
         sections,

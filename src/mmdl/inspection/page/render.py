@@ -110,8 +110,9 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     return (
+        f'<p class="caption">{_text(table.caption)}</p>'
         f'<div class="table" tabindex="0" role="region" aria-label="{_text(table.caption)}"><table>'
-        f"<caption>{_text(table.caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
