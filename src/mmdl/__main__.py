@@ -18,6 +18,9 @@ VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
     "predict": Verb("classify your own images, or answer questions about them, with a run", config="predict"),
+    "inspect": Verb(
+        "see inside a classifier: feature maps, Grad-CAM, gradients of one image", config="inspect"
+    ),
     "check": Verb("find every error of an experiment without training it", config="check", whole=False),
     "ls": Verb("list experiments, models, data sets, any config group, and runs"),
     "data": Verb("generate, download or inspect data"),

@@ -28,7 +28,10 @@ def presets_last(overrides: Sequence[str]) -> list[str]:
     return [*others, *(override for group in GROUPS for override in found[group])]
 
 
-TEXT_KEYS = {"predict": ("question", "image", "input", "output")}
+TEXT_KEYS = {
+    "predict": ("question", "image", "input", "output"),
+    "inspect": ("image", "sample", "label", "output"),
+}
 """Verb -> keys whose values are taken as they stand: a question may hold commas, quotes and brackets."""
 
 

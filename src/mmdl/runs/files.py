@@ -59,9 +59,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text, atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, atomically."""
 
     def write(handle: BinaryIO) -> None:
-        handle.write(text.encode())
+        handle.write(content)
 
     atomic_write(path, write)
 
