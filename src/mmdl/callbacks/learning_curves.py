@@ -62,7 +62,7 @@ class LearningCurves(Callback):
         rows = spread_rows(int(data.offsets("train")[-1]), self.max_samples)
         outputs, loss, count = pl_module.evaluate_rows(data, "train", rows)
         self._measured = {"loss": loss} if count else {}
-        context = EvaluationContext(pl_module, data, "train", outputs, pl_module.quick)
+        context = EvaluationContext(pl_module, data, "train", outputs, pl_module.quick, final=False)
         for evaluator in pl_module.evaluators.values() if self.score is not None else ():
             found = next((result for result in evaluator.run(context) if result.name == self.score), None)
             if found is not None:
