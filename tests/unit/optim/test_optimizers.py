@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from mmdl.errors import UserError
+from mmdl.models.cnn import CNN
 from mmdl.optim.optimizers import timm_optimizer, torch_optimizer
 
 
@@ -33,6 +34,20 @@ def test_any_timm_optimizer_by_name():
     assert "lamb" in caught.value.valid
 
 
+def test_gradients_have_the_layout_of_their_parameters():
+    # torch 2.15 on the CPU: a fused SGD or AdamW scrambles a gradient of another layout, without an error.
+    model = CNN(3, 12, 5, channels=(8, 8), depth=2, kernel=[3, 1], hidden=(16,))
+    model = model.to(memory_format=torch.channels_last)
+    images = torch.randint(0, 256, (4, 3, 12, 12), dtype=torch.uint8)
+    for given in (images, images.to(memory_format=torch.channels_last)):
+        for _ in range(2):  # the second gradient is added to the first
+            model(given).square().sum().backward()
+            for name, parameter in model.named_parameters():
+                matters = [place for place, size in enumerate(parameter.shape) if size > 1]
+                strides = ([t.stride(place) for place in matters] for t in (parameter, parameter.grad))
+                assert len({tuple(one) for one in strides}) == 1, name
+
+
 def test_fused_sgd_equals_the_plain_one():
     from omegaconf import OmegaConf
 
@@ -49,7 +64,9 @@ def test_fused_sgd_equals_the_plain_one():
         optimizer = torch_optimizer([{"params": parameters}], **{**options, "lr": 0.05, "fused": fused})
         for _ in range(10):
             for parameter in parameters:
-                parameter.grad = torch.randn(parameter.shape, generator=generator)
+                grad = torch.randn(parameter.shape, generator=generator)
+                # In the layout of its parameter, as autograd makes it: the fused kernels go by memory order.
+                parameter.grad = torch.empty_like(parameter).copy_(grad)
             optimizer.step()
         weights.append(parameters)
     for one, other in zip(*weights, strict=True):
