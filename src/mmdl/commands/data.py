@@ -2,15 +2,17 @@
 
 usage: python -m mmdl data generate shapes [--root FOLDER] [--train N] [--val N] [--test N] ...
        python -m mmdl data prepare vqa_v2 [--root FOLDER] [--keep-zips]
+       python -m mmdl data prepare mnist|fashion_mnist|cifar10|cifar100 [--root FOLDER] [--url MIRROR]
        python -m mmdl data where
 
 `generate shapes` makes the embedded data set in any size, in the official COCO captions and VQA v2 formats.
-`prepare vqa_v2` downloads the official files (resumable, verified), or takes those that already lie in the folder.
+`prepare` downloads the official files (resumable, verified), or takes those that already lie in the folder.
 `where` prints the folder for data and caches: $MMDL_DATA, else the platform's cache folder.
 
 examples:
   python -m mmdl data generate shapes --root shapes-small --train 100 --val 20 --test 20
   python -m mmdl data prepare vqa_v2 --root /data/vqa_v2
+  python -m mmdl data prepare cifar10
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from mmdl.errors import UserError
+
+IMAGE_SETS = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+"""Image-classification sets that can be fetched."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -50,12 +55,16 @@ def _parser() -> argparse.ArgumentParser:
     ):
         generate.add_argument(f"--{name}", type=int, default=default)
     prepare = verbs.add_parser("prepare", help="fetch an official data set")
-    prepare.add_argument("name", choices=["vqa_v2"])
-    prepare.add_argument("--root", type=Path, default=None)
-    prepare.add_argument("--splits", nargs="+", choices=["train", "val", "test"], default=["train", "val"])
-    prepare.add_argument("--keep-zips", action="store_true")
-    prepare.add_argument("--images-url", default=None, help="mirror of the COCO image archives")
-    prepare.add_argument("--annotations-url", default=None, help="mirror of the VQA v2 archives")
+    sets = prepare.add_subparsers(dest="name", required=True, parser_class=_Parser)
+    for name in ("vqa_v2", *IMAGE_SETS):
+        sets.add_parser(name).add_argument("--root", type=Path, default=None)
+    vqa_v2 = sets.choices["vqa_v2"]
+    vqa_v2.add_argument("--splits", nargs="+", choices=["train", "val", "test"], default=["train", "val"])
+    vqa_v2.add_argument("--keep-zips", action="store_true")
+    vqa_v2.add_argument("--images-url", default=None, help="mirror of the COCO image archives")
+    vqa_v2.add_argument("--annotations-url", default=None, help="mirror of the VQA v2 archives")
+    for name in IMAGE_SETS:
+        sets.choices[name].add_argument("--url", default=None, help="mirror of the folder with the files")
     verbs.add_parser("where", help="print the folder for data and caches")
     return parser
 
@@ -89,8 +98,10 @@ def main(argv: list[str]) -> int:
         facts = generate_shapes(root, **sizes)
         print(f"{root}: {json.dumps(facts['counts'])}")
         print(f"train on it: python -m mmdl train +experiment=vqa data.root={root}")
-    else:
+    elif arguments.name == "vqa_v2":
         _prepare_vqa_v2(arguments)
+    else:
+        _prepare_images(arguments)
     return 0
 
 
@@ -107,3 +118,24 @@ def _prepare_vqa_v2(arguments: argparse.Namespace) -> None:
     base_urls = {kind: url for kind, url in mirrors.items() if url} or None
     prepare(root, splits=tuple(arguments.splits), base_urls=base_urls, keep_zips=arguments.keep_zips)
     print(f"ready: python -m mmdl train +experiment=vqa_v2 data.root={root}")
+
+
+def _prepare_images(arguments: argparse.Namespace) -> None:
+    """Fetch a set, and read it, so that damaged files show now."""
+    from importlib import import_module
+
+    from mmdl.cli.catalog import catalog
+
+    name = arguments.name
+    builder = getattr(import_module(f"mmdl.data.{name}"), name)
+    source = builder(root=str(arguments.root) if arguments.root else None).source
+    if arguments.url:
+        source.mirrors = (arguments.url,)
+    source.prepare()
+    splits = {split: source.split(split) for split in ("train", "test")}
+    print(f"{source.root}: {json.dumps({split: len(found) for split, found in splits.items()})}")
+    for note in [note for found in splits.values() for note in found.notes]:
+        print(note)
+    root = f" data.root={source.root}" if arguments.root else ""
+    known = name in catalog("experiment")
+    print(f"ready: python -m mmdl train +experiment={name}{root}" if known else f"ready: data={name}{root}")

@@ -69,6 +69,7 @@ def main(cfg: DictConfig) -> float | None:
     import lightning.pytorch as pl
 
     from mmdl.callbacks.progress import Progress
+    from mmdl.checking import batch_errors, first_batch
     from mmdl.evaluators.base import qualified
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -81,6 +82,8 @@ def main(cfg: DictConfig) -> float | None:
             f"the data has no split {split!r}", valid="data with that split", fix="split=test, or data=NAME"
         )
     task = build_task(config)
+    if errors := batch_errors(data, task.model, first_batch(data, split)):
+        raise UserErrors(errors)
     load_weights(task, loaded)
     # The baselines need training and are in the run's summary already.
     task.evaluators = {n: e for n, e in build_evaluators(config).items() if not getattr(e, "trains", False)}
@@ -110,7 +113,7 @@ def _take_data(cfg: DictConfig, config: DictConfig) -> str:
         return "changed"
     # The model's own view of the data stays: size and channels of the images, tokens, classes.
     for key in MODEL_VIEW:
-        if key in config.data:
+        if key in config.data and key in plain:
             plain[key] = config.data[key]
     config.data = plain
     return str(plain["_target_"]).rsplit(".", 1)[1]

@@ -13,8 +13,9 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from tqdm.auto import tqdm
 
 from mmdl.data.disk import require_free
 from mmdl.data.paths import data_home
-from mmdl.data.transforms.image import BadImage, load_image
+from mmdl.data.transforms.image import BadImage, Source, load_image
 
 Resize = Literal["squash", "crop", "pad"]
 
@@ -73,6 +74,14 @@ def cached_folder(
     return folder, facts
 
 
+class EncodedImages(Protocol):
+    """`N` image files: a list of paths, or whatever gives a path or a binary file for a row."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> Source: ...
+
+
 class PixelCache:
     """Decoded images of one split as `(N, 3, H, W)` uint8, memory-mapped.
 
@@ -81,14 +90,22 @@ class PixelCache:
         size: Height and width in pixels.
         resize: `squash`, `crop` or `pad`, as in `mmdl.data.transforms.image.load_image`.
         description: For the progress bar.
+        identity: What the pixels depend on, as plain values; None takes path, size and time of each file.
 
     Attributes:
         bad: Row -> (reason, message) of images that could not be decoded; their pixels are zero.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, resize: Resize, description: str = "") -> None:
-        stats = [_stat(path) for path in paths]
-        key = cache_key({"v": 1, "files": stats, "size": size, "resize": resize})
+    def __init__(
+        self,
+        paths: EncodedImages,
+        size: int,
+        resize: Resize,
+        description: str = "",
+        identity: Sequence[Any] | None = None,
+    ) -> None:
+        identity = _stats(paths) if identity is None else identity
+        key = cache_key({"v": 1, "files": identity, "size": size, "resize": resize})
         self.key = key
 
         def build(folder: Path) -> dict[str, Any]:
@@ -108,6 +125,27 @@ class PixelCache:
         return torch.from_numpy(self._pixels[rows])
 
 
+def undecodable(
+    paths: EncodedImages, size: int, resize: Resize, description: str, identity: Sequence[Any]
+) -> dict[int, tuple[str, str]]:
+    """Row -> (reason, message) of images that can't be decoded; each is decoded once, and nothing but this is kept.
+
+    Args:
+        paths: As for `PixelCache`.
+        size: As for `PixelCache`.
+        resize: As for `PixelCache`.
+        description: As for `PixelCache`.
+        identity: As for `PixelCache`.
+    """
+    key = cache_key({"v": 1, "checked": identity})
+
+    def build(_: Path) -> dict[str, Any]:
+        return {"bad": _decode_all(None, paths, size, resize, description)}
+
+    _, facts = cached_folder("checked", key, build)
+    return {int(row): (why[0], why[1]) for row, why in facts["bad"].items()}
+
+
 class PixelFiles:
     """The same without a cache: decodes whenever asked.
 
@@ -117,14 +155,16 @@ class PixelFiles:
         resize: As for `PixelCache`.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, resize: Resize) -> None:
+    def __init__(self, paths: EncodedImages, size: int, resize: Resize) -> None:
         self.paths = paths
         self.size = size
         self.resize = resize
-        self.key = cache_key(
-            {"v": 1, "files": [_stat(path) for path in paths], "size": size, "resize": resize}
-        )
         self.bad: dict[int, tuple[str, str]] = {}
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of what the pixels depend on; asks the file system for every file."""
+        return cache_key({"v": 1, "files": _stats(self.paths), "size": self.size, "resize": self.resize})
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -187,7 +227,8 @@ class FeatureCache:
         return {name: torch.from_numpy(array[rows]).float() for name, array in self._arrays.items()}
 
 
-def _stat(path: Path) -> tuple[str, int, int]:
+def file_stat(path: str | os.PathLike[str]) -> tuple[str, int, int]:
+    """Path, bytes and time of change of a file; -1 and -1 where there is none."""
     try:
         stat = os.stat(path)  # noqa: PTH116 - one call a file, for hundreds of thousands of files
     except OSError:
@@ -195,16 +236,30 @@ def _stat(path: Path) -> tuple[str, int, int]:
     return str(path), stat.st_size, stat.st_mtime_ns
 
 
+def _stats(paths: EncodedImages) -> list[tuple[str, int, int]]:
+    found = []
+    for row in range(len(paths)):
+        path = paths[row]
+        assert isinstance(path, str | os.PathLike), "binary files need an identity"
+        found.append(file_stat(path))
+    return found
+
+
 def _decode_all(
-    target: Path, paths: Sequence[Path], size: int, resize: Resize, description: str
+    target: Path | None, paths: EncodedImages, size: int, resize: Resize, description: str
 ) -> dict[int, tuple[str, str]]:
-    require_free(target.parent, len(paths) * 3 * size * size, "the pixel cache")
-    pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=(len(paths), 3, size, size))
+    pixels: Any = None
+    if target is not None:
+        require_free(target.parent, len(paths) * 3 * size * size, "the pixel cache")
+        shape = (len(paths), 3, size, size)
+        pixels = np.lib.format.open_memmap(target, mode="w+", dtype=np.uint8, shape=shape)
     bad: dict[int, tuple[str, str]] = {}
 
     def decode(row: int) -> None:
         try:
-            pixels[row] = load_image(paths[row], size, resize).numpy()
+            image = load_image(paths[row], size, resize).numpy()
+            if pixels is not None:
+                pixels[row] = image
         except BadImage as error:
             bad[row] = (error.reason, error.given)
 
@@ -215,5 +270,6 @@ def _decode_all(
             done, total=len(paths), desc=description or "decoding", unit="image", leave=False, disable=None
         ):
             pass
-    pixels.flush()
+    if pixels is not None:
+        pixels.flush()
     return dict(sorted(bad.items()))

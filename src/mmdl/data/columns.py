@@ -41,6 +41,10 @@ class Column(Sequence[T_co], Generic[T_co]):
         for start in range(0, len(self.array), _BLOCK):
             yield from self.array.slice(start, _BLOCK).to_pylist()
 
+    def select(self, rows: npt.NDArray[np.int64]) -> Column[T_co]:
+        """A column of several rows, in the order given."""
+        return Column(self.array.take(pa.array(rows, type=pa.int64())))
+
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[T_co]:
         """The values of several rows, in the order given."""
         return self.array.take(pa.array(rows, type=pa.int64())).to_pylist()

@@ -1,4 +1,8 @@
-"""Digits (Alpaydin and Kaynak 1998): 1,797 handwritten digits of 8 x 8 pixels that come with scikit-learn."""
+"""The handwritten digits that scikit-learn bundles (Alpaydin and Kaynak 1998): 1,797 of 8 x 8 pixels, offline.
+
+They are the test part of "Optical Recognition of Handwritten Digits" (archive.ics.uci.edu/dataset/80), so that they
+have no test split of their own: a share is held out, always the same images.
+"""
 
 from __future__ import annotations
 
@@ -7,49 +11,56 @@ from typing import Unpack
 
 import numpy as np
 
-from mmdl.data.image_split import ImageSplit, stratified_holdout
+from mmdl.data.holdout import hold_out_test
+from mmdl.data.image_split import ImageSplit
 from mmdl.data.images import ImageDataModule, ImageDataOptions
 
 CLASSES = tuple("0123456789")
-
-TEST_SHARE = 0.2
-"""Share of the images that is the test split: the data set has none of its own."""
+LEVELS = 16
+"""Largest value of a pixel in the bundled file."""
 
 
 class DigitsSource:
-    """The images that scikit-learn bundles; a fifth of them, stratified and always the same, is the test split."""
+    """The bundled digits.
+
+    Args:
+        test_share: Share that is the test split.
+    """
+
+    def __init__(self, test_share: float = 0.2) -> None:
+        self.test_share = test_share
 
     def prepare(self) -> None:
-        """Nothing: the files come with scikit-learn."""
+        """Nothing: they come with scikit-learn."""
 
     def split(self, name: str) -> ImageSplit | None:
         """`train` or `test`."""
-        from sklearn.datasets import load_digits
-
         if name not in ("train", "test"):
             return None
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
-        pixels = (digits.images * 255 / 16).round().astype(np.uint8)[:, None]  # (N, 1, 8, 8)
-        labels = digits.target.astype(np.int64)
-        train, test = stratified_holdout(labels, round(TEST_SHARE * len(labels)), seed=0)
-        ids = [f"digits/{row}" for row in range(len(labels))]
-        return ImageSplit(ids, labels, CLASSES, pixels).select(train if name == "train" else test)
+        pixels = np.round(digits.images[:, None] * (255 / LEVELS)).astype(np.uint8)  # (N, 1, 8, 8)
+        ids = [f"digits/{row}" for row in range(len(pixels))]
+        whole = ImageSplit(ids, digits.target.astype(np.int64), CLASSES, pixels=pixels)
+        return hold_out_test(whole, self.test_share)[name]
 
 
-def digits(**options: Unpack[ImageDataOptions]) -> ImageDataModule:
-    """The data module of the digits.
+def digits(test_share: float = 0.2, **options: Unpack[ImageDataOptions]) -> ImageDataModule:
+    """The data module of the bundled digits.
 
     Args:
+        test_share: As for `DigitsSource`.
         **options: As for `ImageDataModule`.
     """
-    return ImageDataModule(DigitsSource(), **options)
+    return ImageDataModule(DigitsSource(test_share), **options)
 
 
 def write_fixture(folder: Path) -> dict[str, str]:
-    """Nothing is written: the data set is offline as it is.
+    """Nothing: the data set itself is at hand.
 
     Args:
-        folder: Not used.
+        folder: Unused.
 
     Returns:
         No config keys.

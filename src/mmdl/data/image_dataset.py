@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from mmdl.batch import ImageBatch
-from mmdl.data.image_split import ImageSplit, IntArray
+
+if TYPE_CHECKING:
+    from mmdl.data.image_split import ImageSplit
+
+IntArray = npt.NDArray[np.int64]
+
+CHUNK = 4096
+"""Images that are worked on at once, where a copy of all of them would not fit."""
 
 
 class Pixels(Protocol):
@@ -44,13 +52,77 @@ class ResidentPixels:
         return ResidentPixels(self.tensor.to(device))
 
 
+class MappedPixels:
+    """Images as an array that lies in a file.
+
+    Args:
+        array: `(N, C, H, W)` uint8, memory-mapped.
+    """
+
+    def __init__(self, array: npt.NDArray[np.uint8]) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: IntArray) -> Tensor:
+        """`(len(rows), C, H, W)` uint8."""
+        return torch.from_numpy(self.array[rows])
+
+
+class SelectedPixels:
+    """Some rows of other pixels.
+
+    Args:
+        pixels: All of them.
+        rows: `(N,)` int64, which ones.
+    """
+
+    def __init__(self, pixels: Pixels, rows: IntArray) -> None:
+        self.pixels: Pixels = pixels
+        self.rows = rows
+        if isinstance(pixels, SelectedPixels):  # a choice of a choice is one choice
+            self.pixels, self.rows = pixels.pixels, pixels.rows[rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: IntArray) -> Tensor:
+        """`(len(rows), C, H, W)` uint8."""
+        return self.pixels[self.rows[rows]]
+
+
+class JoinedPixels:
+    """The images of one split and then those of another.
+
+    Args:
+        first: Images.
+        second: Those that follow, of the same size.
+    """
+
+    def __init__(self, first: Pixels, second: Pixels) -> None:
+        self.first = first
+        self.second = second
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, rows: IntArray) -> Tensor:
+        """`(len(rows), C, H, W)` uint8."""
+        early = rows < len(self.first)
+        parts = torch.cat([self.first[rows[early]], self.second[rows[~early] - len(self.first)]])
+        back = np.argsort(np.concatenate([np.flatnonzero(early), np.flatnonzero(~early)]))
+        return parts[torch.from_numpy(back)]
+
+
 class ImageDataset(Dataset[ImageBatch]):
     """Maps an array of rows to a whole `ImageBatch`.
 
     Args:
         split: Ids and labels.
         pixels: The images, row for row.
-        channels: 1 or 3: grey images are repeated, RGB images become luminance (ITU-R 601-2); None leaves them.
+        channels: 1 or 3: grey images are repeated, RGB images become luminance (ITU-R 601-2, as in Pillow); None leaves
+            them.
     """
 
     def __init__(self, split: ImageSplit, pixels: Pixels, channels: int | None = None) -> None:
@@ -81,8 +153,13 @@ def with_channels(images: Tensor, channels: int | None) -> Tensor:
         return images
     if channels == 3:
         return images.expand(-1, 3, -1, -1)
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device).view(1, 3, 1, 1)
-    return (images * weights).sum(1, keepdim=True).round().to(torch.uint8)
+    # Pillow's `convert("L")` in its own fixed-point numbers, so that a file gives the same bits either way
+    parts = []
+    for part in images.split(CHUNK):
+        red, green, blue = part.int().unbind(1)
+        grey = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+        parts.append(grey.to(torch.uint8).unsqueeze(1))  # (n, 1, H, W)
+    return torch.cat(parts) if parts else images[:, :1]
 
 
 def mean_and_std(images: Tensor) -> tuple[list[float], list[float]]:
@@ -91,9 +168,10 @@ def mean_and_std(images: Tensor) -> tuple[list[float], list[float]]:
     Args:
         images: `(N, C, H, W)` uint8.
     """
-    counts = torch.stack(
-        [torch.bincount(channel.reshape(-1).int(), minlength=256) for channel in images.cpu().unbind(1)]
-    ).double()
+    counts = torch.zeros(images.shape[1], 256, dtype=torch.float64)
+    for part in images.split(CHUNK):
+        for channel, pixels in enumerate(part.cpu().unbind(1)):
+            counts[channel] += torch.bincount(pixels.reshape(-1).int(), minlength=256)
     levels = torch.arange(256, dtype=torch.float64) / 255
     share = counts / counts.sum(1, keepdim=True)
     mean = (share * levels).sum(1)

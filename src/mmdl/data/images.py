@@ -9,22 +9,23 @@ from typing import Any, Literal, TypedDict
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mmdl.batch import ImageBatch
 from mmdl.data.augment.base import Augmentation, augmented
 from mmdl.data.augment.fill import tell_mean
+from mmdl.data.bad_images import BadSamples, counts, listed, other_classes
 from mmdl.data.base import DataModule
-from mmdl.data.cache import PixelCache, PixelFiles, Resize
-from mmdl.data.image_dataset import ImageDataset, Pixels, ResidentPixels, mean_and_std, with_channels
-from mmdl.data.image_split import ImageSource, ImageSplit, stratified_holdout
+from mmdl.data.cache import Resize
+from mmdl.data.duplicates import shared_files
+from mmdl.data.holdout import hold_out_val
+from mmdl.data.image_dataset import ImageDataset, ResidentPixels, mean_and_std
+from mmdl.data.image_decoding import RESIDENT_SHARE, ImageView, decoded_dataset
+from mmdl.data.image_files import PathFiles
+from mmdl.data.image_split import ImageSource, ImageSplit
 from mmdl.data.sampler import IntArray
-from mmdl.errors import UserError, UserErrors
+from mmdl.errors import UserError
 
 OnBadSample = Literal["raise", "skip"]
-
-RESIDENT_SHARE = 0.4
-"""Images live on the training device where they take at most this share of its free memory."""
 
 STATISTICS_IMAGES = 4096
 """Training images, evenly spread, over which mean and deviation are taken where the images are files."""
@@ -121,26 +122,28 @@ class ImageDataModule(DataModule):
             )
         if channels not in (None, 1, 3):
             raise UserError(f"data.channels={channels}", valid="1 (grey), 3 (RGB), or null: as they are")
+        for key, value in (("image_size", image_size), ("limit_train", limit_train)):
+            if value is not None and value < 1:
+                raise UserError(f"data.{key}={value}", valid="1 or more, or null")
         self.source = source
-        self.image_size = image_size
-        self.channels = channels
-        self.resize: Resize = resize
-        self.augment = [step for step in (augment or {}).values() if step is not None]
+        self.view = ImageView(image_size, channels, resize, cache_pixels, on_device, on_bad_sample == "skip")
+        # a plain mapping is what an experiment sets of a step that the command line took away
+        steps = (augment or {}).values()
+        self.augment = [step for step in steps if step is not None and not isinstance(step, Mapping)]
         self.val_share = val_share
         self.split_seed = split_seed
         self.limit_train = limit_train
         self.statistics = (list(mean) if mean is not None else None, list(std) if std is not None else None)
         self.on_bad_sample = on_bad_sample
-        self.cache_pixels = cache_pixels
-        self.on_device = on_device
         self.train_on_val = train_on_val
         self.datasets: dict[str, ImageDataset] = {}
         self._classes: tuple[str, ...] = ()
         self._given_classes = False
         self._train_counts: IntArray | None = None
-        self._skipped: dict[str, int] = {}
-        self._holdout: dict[str, ImageSplit] = {}
+        self._bad: list[BadSamples] = []
+        self._train_and_val: dict[str, ImageSplit] | None = None
         self._held_out = 0
+        self._shared_files = 0
         self._total_steps = 0
 
     # -- making the splits ------------------------------------------------------------------------------------------
@@ -152,131 +155,60 @@ class ImageDataModule(DataModule):
     def setup(self, stage: str | None = None, splits: Sequence[str] = ("train", "val", "test")) -> None:
         """Read and decode the splits; a second call does nothing for what is there.
 
+        The files of the test split are decoded with the others, so that a bad one is found before training and not
+        after it. Nothing is computed from them: mean, deviation and classes come from the training images.
+
         Args:
             stage: Lightning's stage; everything is set up whatever it is.
             splits: Which splits.
+
+        Raises:
+            UserErrors: with `on_bad_sample=raise`, what can't be used of all these splits.
         """
         for name in splits:
-            if name in self.datasets:
-                continue
-            split = self._split(name)
+            split = None if name in self.datasets else self._split(name)
             if split is None:
                 continue
-            self._take_classes(split.classes)
-            for reason, count in split.skipped.items():
-                self._skipped[reason] = self._skipped.get(reason, 0) + count
-            self.datasets[name] = self._decoded(name, split)
+            split = self._with_classes(split)
+            self.datasets[name], undecodable = decoded_dataset(name, split, self.view)
+            self._bad += split.bad + undecodable
+        if self._bad and self.on_bad_sample == "raise":
+            raise listed(self._bad)
         if "train" in self.datasets and None in self.statistics:
             mean, std = self._measure()
             self.statistics = (self.statistics[0] or mean, self.statistics[1] or std)
         if self.statistics[0] is not None:
             tell_mean(self.augment, self.statistics[0])
+        files = {name: dataset.split.files for name, dataset in self.datasets.items()}
+        self._shared_files = shared_files({n: f for n, f in files.items() if isinstance(f, PathFiles)})
 
     def _split(self, name: str) -> ImageSplit | None:
-        """A split after validation was held out of train."""
+        """A split, after validation images were held out of the training ones where need be."""
         if name == "test":
             return self.source.split("test")
-        if not self._holdout:
-            train, val = self.source.split("train"), self.source.split("val")
-            if train is not None and val is None:
-                count = round(self.val_share * len(train))
-                classes = len(np.unique(train.labels))
-                if not 0 < count <= len(train) - classes:
-                    raise UserError(
-                        f"{len(train)} training images in {classes} classes are too few to hold {count} out",
-                        valid="at least one image a class to train on, and one to validate on",
-                        fix="more images, or another data.val_share",
-                    )
-                rows, held_out = stratified_holdout(train.labels, count, self.split_seed)
-                skipped, self._held_out = train.skipped, len(held_out)
-                train, val = train.select(rows), train.select(held_out)
-                train.skipped = skipped
-            if train is not None and val is not None and self.train_on_val:
-                train = _joined(train, val)
-            if train is not None and self.limit_train is not None and self.limit_train < len(train):
-                rest = len(train) - self.limit_train
-                rows, _ = stratified_holdout(train.labels, rest, self.split_seed)
-                train = train.select(rows)
-            self._holdout = {n: s for n, s in (("train", train), ("val", val)) if s is not None}
-        return self._holdout.get(name)
+        if self._train_and_val is None:
+            self._train_and_val, self._held_out = hold_out_val(
+                self.source.split("train"),
+                self.source.split("val"),
+                share=self.val_share,
+                seed=self.split_seed,
+                limit_train=self.limit_train,
+                train_on_val=self.train_on_val,
+            )
+        return self._train_and_val.get(name)
 
-    def _take_classes(self, classes: tuple[str, ...]) -> None:
+    def _with_classes(self, split: ImageSplit) -> ImageSplit:
+        """The split with the classes in the order of the run.
+
+        Raises:
+            UserError: if it has other classes.
+        """
         if not self._classes:
-            self._classes = classes
-        elif classes != self._classes:
-            ours, theirs = set(self._classes), set(classes)
-            raise UserError(
-                f"the data has {len(classes)} classes ({_some(classes)}), and "
-                + (
-                    "the checkpoint was trained on"
-                    if self._given_classes
-                    else "another split of the same data has"
-                )
-                + f" {len(self._classes)} ({_some(self._classes)})"
-                + (f"; missing: {_some(sorted(ours - theirs))}" if ours - theirs else "")
-                + (f"; left over: {_some(sorted(theirs - ours))}" if theirs - ours else ""),
-                valid="the same classes in the same order",
-                fix="use data with the run's classes, or train a new run on these",
-            )
-
-    def _decoded(self, name: str, split: ImageSplit) -> ImageDataset:
-        if split.pixels is not None:
-            images = with_channels(torch.from_numpy(split.pixels), self.channels)
-            return ImageDataset(split, ResidentPixels(self._resized(images)))
-        assert split.paths is not None
-        if self.image_size is None:
-            raise UserError(
-                "image files have sizes of their own, and data.image_size=null",
-                valid="pixels",
-                fix="data.image_size=128",
-            )
-        split, pixels = self._files(name, split, self.image_size)
-        if self.on_device is not False and isinstance(pixels, PixelCache) and self._fits(pixels):
-            pixels = ResidentPixels(pixels[np.arange(len(pixels), dtype=np.int64)])
-        return ImageDataset(split, pixels, self.channels)
-
-    def _resized(self, images: Tensor) -> Tensor:
-        """Images in memory, brought to `image_size`; `(N, C, H, W)` uint8."""
-        size = self.image_size
-        if size is None or images.shape[-2:] == (size, size):
-            return images
-        from torch.nn.functional import interpolate
-
-        parts = [
-            interpolate(part.float(), (size, size), mode="bilinear", antialias=True)
-            .round()
-            .clamp(0, 255)
-            .to(torch.uint8)
-            for part in images.split(4096)
-        ]
-        return torch.cat(parts)
-
-    def _files(self, name: str, split: ImageSplit, size: int) -> tuple[ImageSplit, Pixels]:
-        assert split.paths is not None
-        # Decoding everything once is what finds bad files before training.
-        if not self.cache_pixels and self.on_bad_sample == "raise":
-            return split, PixelFiles(split.paths, size, self.resize)
-        cache = PixelCache(split.paths, size, self.resize, f"decoding {name} images")
-        if not cache.bad:
-            return split, cache
-        if self.on_bad_sample == "raise":
-            errors = [UserError(message) for _, message in list(cache.bad.values())[:20]]
-            errors[-1].fix = "mend or remove these files, or data.on_bad_sample=skip"
-            raise UserErrors(errors)
-        for reason, _ in cache.bad.values():
-            self._skipped[reason] = self._skipped.get(reason, 0) + 1
-        keep = np.setdiff1d(np.arange(len(split)), np.fromiter(cache.bad, dtype=np.int64))
-        if not len(keep):
-            raise UserError(f"none of the {len(split):,} {name} images can be used")
-        return self._files(name, split.select(keep), size)
-
-    def _fits(self, pixels: Pixels) -> bool:
-        """Whether all images of a split fit into main memory, with room to spare."""
-        import os
-
-        assert self.image_size is not None
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return bool(self.on_device) or len(pixels) * 3 * self.image_size**2 < RESIDENT_SHARE * free
+            self._classes = split.classes
+        if set(self._classes) != set(split.classes):
+            whose = "the run was trained on" if self._given_classes else "another split of the data has"
+            raise other_classes(split.classes, self._classes, whose)
+        return split if split.classes == self._classes else split.relabelled(self._classes)
 
     def place(self, device: torch.device) -> None:
         """Move the images to the training device, where they fit: batches are then gathered there.
@@ -284,13 +216,13 @@ class ImageDataModule(DataModule):
         Args:
             device: Of the model.
         """
-        if device.type != "cuda" or self.on_device is False:
+        if device.type != "cuda" or self.view.on_device is False:
             return
         for dataset in self.datasets.values():
             pixels = dataset.pixels
             if isinstance(pixels, ResidentPixels):
                 free, _ = torch.cuda.mem_get_info(device)
-                if self.on_device or pixels.tensor.nbytes < RESIDENT_SHARE * free:
+                if self.view.on_device or pixels.tensor.nbytes < RESIDENT_SHARE * free:
                     dataset.pixels = pixels.to(device)
                     if dataset.labels is not None:
                         dataset.labels = dataset.labels.to(device)
@@ -374,10 +306,12 @@ class ImageDataModule(DataModule):
     @property
     def skipped(self) -> dict[str, int]:
         """Images left out, by reason, over all splits."""
-        return dict(self._skipped)
+        return counts(self._bad)
 
     def facts(self) -> dict[str, Any]:
         """Config keys below `data` that become known with the data."""
+        if not self.datasets:
+            return {}
         first = next(iter(self.datasets.values()))
         shape = first[np.zeros(1, dtype=np.int64)]["images"].shape
         if shape[-1] != shape[-2]:
@@ -405,8 +339,14 @@ class ImageDataModule(DataModule):
         """Take over the classes of a checkpoint.
 
         Raises:
-            UserError: if the list does not match its hash.
+            UserError: if it has none, or the list does not match its hash.
         """
+        if "classes" not in state:
+            raise UserError(
+                "the run has no classes: it is no run of image classification",
+                valid="a run of that kind",
+                fix="python -m mmdl ls data, and choose data of the run's kind",
+            )
         classes = tuple(state["classes"])
         if _hash(classes) != state["classes_sha256"]:
             raise UserError("the class names of the checkpoint do not match their hash")
@@ -415,18 +355,32 @@ class ImageDataModule(DataModule):
             self._train_counts = np.asarray(state["train_counts"], dtype=np.int64)
 
     def marks(self) -> dict[str, Any]:
-        """Whether validation images were trained on, and what was left out."""
-        return {"trained_on_val": self.train_on_val, "skipped": self.skipped}
+        """Whether validation images were trained on, what was left out, and what is to be known of the splits."""
+        return {
+            "trained_on_val": self.train_on_val,
+            "skipped": self.skipped,
+            "data_notes": self._data_notes(),
+        }
 
     def notes(self, split: str) -> list[str]:
-        """Which images chose the weights, and that the test split did not."""
+        """Which images chose the weights, that the test split did not, and what is to be known of the data."""
         lines = []
         if self._held_out:
             lines.append(f"weights chosen on {self._held_out:,} images that were held out of train")
         if split == "test":
-            lines.append("the test images were looked at once, after training")
+            lines.append("no weight, setting or statistic comes from the test images")
         if self.train_on_val:
             lines.append("trained on validation data")
+        return lines + self._data_notes()
+
+    def _data_notes(self) -> list[str]:
+        """What the sources say of their splits, each line once, and whether splits share files."""
+        found = [note for dataset in self.datasets.values() for note in dataset.split.notes]
+        lines = list(dict.fromkeys(found))
+        if self._shared_files:
+            lines.append(
+                f"warning: {self._shared_files:,} images lie in more than one split, byte for byte: the figures flatter"
+            )
         return lines
 
     def describe(self, split: str, rows: IntArray) -> str:
@@ -447,23 +401,5 @@ class ImageDataModule(DataModule):
         return image_table(self, split, outputs)
 
 
-def _joined(first: ImageSplit, second: ImageSplit) -> ImageSplit:
-    """Both splits as one."""
-    both = None
-    if first.pixels is not None and second.pixels is not None:
-        both = np.concatenate([first.pixels, second.pixels])
-    paths = None
-    if first.paths is not None and second.paths is not None:
-        paths = [*first.paths, *second.paths]
-    labels = np.concatenate([first.labels, second.labels])
-    return ImageSplit(
-        [*first.ids, *second.ids], labels, first.classes, both, paths, skipped=dict(first.skipped)
-    )
-
-
 def _hash(classes: Sequence[str]) -> str:
     return hashlib.sha256("\0".join(classes).encode()).hexdigest()
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -259,8 +259,14 @@ class VQADataModule(DataModule):
         """Take over the vocabularies of a checkpoint.
 
         Raises:
-            UserError: if a list does not match its hash, or the tokenizer is another one.
+            UserError: if there are none, a list does not match its hash, or the tokenizer is another one.
         """
+        if "answers" not in state:
+            raise UserError(
+                "the run has no answers: it is no run of visual question answering",
+                valid="a run of that kind",
+                fix="python -m mmdl ls data, and choose data of the run's kind",
+            )
         vocabulary = AnswerVocabulary(state["answers"])
         self.tokenizer.load_state_dict(state["tokenizer"])
         found = {"answers": vocabulary.fingerprint, "tokenizer": self.tokenizer.fingerprint()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from mmdl.errors import UserError
 
 _UNSIGNED_BYTE = 0x08
+_BLOCK = 1 << 20
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -27,19 +29,39 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         UserError: if the file is no IDX file of unsigned bytes, or is cut off.
     """
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with opened(path, "rb") as file:
+            start = file.read(4)
+            if len(start) < 4 or start[:2] != b"\0\0" or start[2] != _UNSIGNED_BYTE or not start[3]:
+                raise UserError(
+                    f"{path} is no IDX file of bytes: it begins with {start!r}",
+                    fix=f"rm {path}, and fetch it again",
+                )
+            sizes = file.read(4 * start[3])
+            shape = struct.unpack(f">{start[3]}I", sizes) if len(sizes) == 4 * start[3] else ()
+            wanted = math.prod(shape) if shape else 0
+            content = bytearray()
+            # by the block, since a damaged header may ask for any size; to the end, where gzip's checksum is
+            while len(content) <= wanted and (block := file.read(_BLOCK)):
+                content += block
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path} can't be read: {error}", fix=f"rm {path}, and fetch it again") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
-        raise UserError(f"{path} is no IDX file of bytes: it begins with {content[:4]!r}")
-    dims = content[3]
-    header = 4 + 4 * dims
-    shape = struct.unpack(f">{dims}I", content[4:header]) if len(content) >= header else ()
-    wanted = int(np.prod(shape, dtype=np.int64)) if shape else -1
-    if len(content) - header != wanted:
+    if not shape or len(content) != wanted:
         raise UserError(
-            f"{path} holds {max(0, len(content) - header):,} bytes of data, and its header says {max(0, wanted):,}",
+            f"{path} is damaged: it holds {len(content):,} bytes of data, and its header says {wanted:,}",
             fix=f"rm {path}, and fetch it again",
         )
-    return np.frombuffer(bytearray(content[header:]), dtype=np.uint8).reshape(shape)
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+
+
+def write_idx(path: Path, array: npt.NDArray[np.uint8]) -> None:
+    """Write unsigned bytes as an IDX file.
+
+    Args:
+        path: The file; a name that ends in `.gz` is compressed.
+        array: uint8 array of up to 255 dimensions.
+    """
+    header = bytes([0, 0, _UNSIGNED_BYTE, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    content = header + array.tobytes()
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
