@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdl.batch import contract_errors
+from mmdl.batch import ImageBatch, contract_errors
 from mmdl.data.augment.base import augmented
 from mmdl.data.base import DataModule
 from mmdl.errors import UserError
@@ -177,6 +177,20 @@ def measure(task: Task, data: DataModule) -> Cost:
     return Cost(
         sum(p.numel() for p in parameters), trainable, counter.get_total_flops() / count, state, activations
     )
+
+
+def network_table(model: nn.Module, batch: Mapping[str, Any]) -> list[str]:
+    """The lines of a classifier's table: stage, output shape, parameters, FLOPs; none for other models.
+
+    Args:
+        model: Any.
+        batch: A batch of the data.
+    """
+    if getattr(model, "consumes", None) is not ImageBatch:
+        return []
+    from mmdl.inspection.architecture import architecture, architecture_table
+
+    return architecture_table(architecture(model, tuple(batch["images"].shape[1:]))).splitlines()
 
 
 def human(number: float, unit: str = "") -> str:

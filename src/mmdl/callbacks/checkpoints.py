@@ -108,7 +108,8 @@ class Checkpoints(Checkpoint):
         if value is None:
             return
         score = float(value)
-        better = score > self.best_score if self.mode == "max" else score < self.best_score
+        # Of equal scores the later counts: it had the smaller learning rate, and small sets tie often.
+        better = score >= self.best_score if self.mode == "max" else score <= self.best_score
         if better or math.isnan(self.best_score):
             self.best_score = score
             self.best_name = f"best-step={trainer.global_step:08d}.ckpt"

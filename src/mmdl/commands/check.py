@@ -100,7 +100,8 @@ def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
     errors += checking.batch_errors(data, task.model, batch)
     if errors:
         raise UserErrors(errors)
-    return task, checking.report(data, checking.measure(task, data), batch, precision)
+    lines = checking.report(data, checking.measure(task, data), batch, precision)
+    return task, lines + checking.network_table(task.model, batch)
 
 
 def main(cfg: DictConfig) -> None:
