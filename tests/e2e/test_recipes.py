@@ -142,6 +142,18 @@ def test_two_averages_are_refused_before_anything_is_made(base, tmp_path, run_co
     assert not (tmp_path / "x").exists()
 
 
+def test_an_experiments_settings_of_what_is_not_chosen_are_passed_over(base, tmp_path, run_command):
+    words = [word for word in base if not word.startswith(("+experiment", "trainer.", "model."))]
+    chosen = (
+        "callbacks=[default,swa]",
+        "augment@data.augment=[flip]",
+        "quick=true",
+    )  # it sets ema and affine
+    run_command("train", "+experiment=mnist_best", *words, *chosen, f"run.root={tmp_path}", "run.id=x")
+    checkpoint = read_checkpoint(newest_valid(tmp_path / "x" / "checkpoints"))
+    assert checkpoint["averaging_state"]["n_averaged"] == 1
+
+
 def test_growing_images_with_a_model_of_one_size_are_refused_before_anything_is_made(
     base, tmp_path, run_command
 ):

@@ -46,7 +46,9 @@ def require_parts(cfg: DictConfig) -> list[UserError]:
 
 def averaging_errors(cfg: DictConfig) -> list[UserError]:
     """An error where two callbacks would put their average of the weights into the model."""
-    chosen = [name for name in ("ema", "swa") if (cfg.get("callbacks") or {}).get(name) is not None]
+    callbacks = cfg.get("callbacks") or {}
+    # An experiment's settings of a callback that was not chosen have no target.
+    chosen = [name for name in ("ema", "swa") if "_target_" in (callbacks.get(name) or {})]
     if len(chosen) < 2:
         return []
     return [

@@ -172,7 +172,9 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
     from mmdl.runs.manifest import git_state
     from mmdl.runs.redact import redact
 
-    callbacks = [instantiate(node) for node in cfg.callbacks.values() if node is not None]
+    # An experiment's settings of a callback that was not chosen have no target.
+    chosen = [node for node in cfg.callbacks.values() if node is not None and "_target_" in node]
+    callbacks = [instantiate(node) for node in chosen]
     callbacks += [RandomState(), TrainLog()]
     saver = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     if saver is None:
