@@ -68,7 +68,11 @@ def test_the_real_files(real_data: Path) -> None:
     data = cifar10(root=str(real_data / "cifar10"))
     data.prepare_data()
     data.setup()
-    assert {name: len(ids) for name, ids in data.splits().items()} == {"train": 4500, "val": 500, "test": 2000}
+    assert {name: len(ids) for name, ids in data.splits().items()} == {
+        "train": 4500,
+        "val": 500,
+        "test": 2000,
+    }
     assert data.classes == module.CLASSES
     assert data.facts()["mean"] == pytest.approx([0.4914, 0.4822, 0.4465], abs=0.01)  # of the official files
     assert data.marks()["data_notes"] == [
@@ -147,7 +151,7 @@ def test_labels_beyond_the_names(folder: Path) -> None:
 def test_an_incomplete_folder_is_not_filled_up_from_the_network(folder: Path) -> None:
     (folder / "data_batch_4").unlink()
     (folder / "batches.meta").unlink()
-    with pytest.raises(UserError, match="has no data_batch_4, batches.meta"):
+    with pytest.raises(UserError, match=r"has no data_batch_4, batches\.meta"):
         both(folder.parent)
 
 
@@ -162,7 +166,9 @@ def published(folder: Path, tmp_path: Path, server: Any, monkeypatch: pytest.Mon
     return server
 
 
-def test_the_archive_is_fetched_and_unpacked_on_first_use(published: Any, folder: Path, tmp_path: Path) -> None:
+def test_the_archive_is_fetched_and_unpacked_on_first_use(
+    published: Any, folder: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "new" / "root"
     for _ in range(2):
         data = cifar10(root=str(root))

@@ -42,5 +42,7 @@ def test_classes_and_superclasses_in_both_forms(tmp_path: Path, coarse: bool) ->
 
 def test_the_superclass_is_that_of_the_class(tmp_path: Path) -> None:
     root = write_fixture(tmp_path)["data.root"]
-    fine, coarse = (CifarSource("cifar100", forms(kind), root).split("train").labels for kind in (False, True))
+    fine, coarse = (
+        CifarSource("cifar100", forms(kind), root).split("train").labels for kind in (False, True)
+    )
     assert np.array_equal(coarse, fine // 5)  # as the fixture is made

@@ -105,7 +105,11 @@ def test_a_stream_is_read_once_and_kept_without_files(
     first = module(files, streaming=True, on_device=False)
     assert isinstance(first.dataset("test").pixels, MappedPixels)
     kept = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
-    assert sorted(path.name for path in kept if path.suffix != ".lock") == ["done.json", "test.bin", "train.bin"]
+    assert sorted(path.name for path in kept if path.suffix != ".lock") == [
+        "done.json",
+        "test.bin",
+        "train.bin",
+    ]
     assert next(path for path in kept if path.name == "train.bin").stat().st_size == 60 * 3 * 16 * 16
     assert not list((tmp_path / "hf").rglob("*.arrow"))
     monkeypatch.setattr(datasets, "load_dataset", None)
@@ -171,7 +175,8 @@ def test_without_test_images_some_are_held_out(files: dict[str, str], streaming:
 
 def test_splits_by_other_names(tmp_path: Path) -> None:
     found = {
-        name: write(tmp_path / f"{name}.parquet", 12, 50 * n) for n, name in enumerate(("training", "dev", "eval"))
+        name: write(tmp_path / f"{name}.parquet", 12, 50 * n)
+        for n, name in enumerate(("training", "dev", "eval"))
     }
     assert sizes(module(found)) == {"train": 12, "val": 12, "test": 12}
     chosen = module(found, splits={"train": "dev", "test": "training"}, val_share=0.25)
@@ -196,7 +201,9 @@ def test_labels_that_are_texts_or_numbers(tmp_path: Path, streaming: bool) -> No
     assert data.skipped == {"no class": 2}
     assert data.dataset("test").labels.tolist() == [0]
     train = data.dataset("train").split
-    assert [CLASS == "dog" for CLASS in (animals[int(i.split("/")[1])] for i in train.ids)] == list(train.labels == 1)
+    assert [CLASS == "dog" for CLASS in (animals[int(i.split("/")[1])] for i in train.ids)] == list(
+        train.labels == 1
+    )
     number = {"label": datasets.Value("int64")}
     path = write(tmp_path / "c.parquet", label=[10 * (n % 3) for n in range(30)], features=number)
     assert module(path, streaming=streaming).classes == ("0", "10", "20")
@@ -286,8 +293,10 @@ def test_a_stream_that_breaks_off_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("mmdl.data.sources.hub_stream._parts", broken)
-        assert "the stream of 'train' broke off after 10 images: the line is dead" in error(files, streaming=True)
-    assert not [path for path in (tmp_path / "home").rglob("*.bin")]
+        assert "the stream of 'train' broke off after 10 images: the line is dead" in error(
+            files, streaming=True
+        )
+    assert not list((tmp_path / "home").rglob("*.bin"))
     assert sizes(module(files, streaming=True))["train"] == 54
 
 

@@ -127,9 +127,7 @@ def test_a_changed_file_is_decoded_again(folder: Path) -> None:
 
 def test_mapped_images() -> None:
     array = np.random.default_rng(0).integers(0, 256, (5, 3, 8, 8), dtype=np.uint8)
-    given = ImageSplit(
-        list("abcde"), np.arange(5) % 2, ("a", "b"), decoded=MappedPixels(array), content="c"
-    )
+    given = ImageSplit(list("abcde"), np.arange(5) % 2, ("a", "b"), decoded=MappedPixels(array), content="c")
     for view, kind in ((ImageView(8), ResidentPixels), (ImageView(8, on_device=False), MappedPixels)):
         dataset, _ = decoded_dataset("train", given, view)
         assert isinstance(dataset.pixels, kind)

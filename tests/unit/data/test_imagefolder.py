@@ -24,9 +24,9 @@ def draw(folder: Path, count: int, start: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(start, start + count):
         # each with bytes of its own
-        Image.new("RGB", (8 + number % 3, 8), (number % 256, number // 256, sum(folder.name.encode()) % 256)).save(
-            folder / f"{number:03d}.png"
-        )
+        Image.new(
+            "RGB", (8 + number % 3, 8), (number % 256, number // 256, sum(folder.name.encode()) % 256)
+        ).save(folder / f"{number:03d}.png")
 
 
 @pytest.fixture
@@ -206,7 +206,9 @@ def test_all_bad_files_are_listed_at_once(one: Path) -> None:
         (("-test/dog", "+test/doge"), ["'dog' is in train and has no", "'doge' is in test (3 images)"]),
     ],
 )
-def test_different_classes_in_train_and_test(trees: Path, change: tuple[str, ...], messages: list[str]) -> None:
+def test_different_classes_in_train_and_test(
+    trees: Path, change: tuple[str, ...], messages: list[str]
+) -> None:
     for step in change:
         if step.startswith("-"):
             shutil.rmtree(trees / step[1:])
@@ -257,7 +259,9 @@ def test_copies_in_train_and_test(trees: Path) -> None:
     [line] = [line for line in data.notes("test") if "more than one split" in line]
     assert line.startswith("warning: 3 images")
     assert line in data.marks()["data_notes"]
-    assert not any("more than one split" in line for line in module(trees.parent / "trees" / "train").notes("test"))
+    assert not any(
+        "more than one split" in line for line in module(trees.parent / "trees" / "train").notes("test")
+    )
 
 
 def test_an_unreadable_folder(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,9 @@ def test_kaggles_layout(root: Path, place: str) -> None:
         for name in ("train", "val"):
             shutil.move(root / name, root / place / name)
     wanted = flatten(root / place)
-    rows = [f"{name.removesuffix('.JPEG')},{synset} 1 2 3 4 {synset} 5 6 7 8" for name, synset in wanted.items()]
+    rows = [
+        f"{name.removesuffix('.JPEG')},{synset} 1 2 3 4 {synset} 5 6 7 8" for name, synset in wanted.items()
+    ]
     (root / "LOC_val_solution.csv").write_text("\n".join(["ImageId,PredictionString", *reversed(rows)]))
     check(module(root), wanted)
 
@@ -145,7 +147,9 @@ def test_labels_that_miss_images(root: Path) -> None:
     wanted = flatten(root)
     rows = [f"{name} {synset}" for name, synset in list(wanted.items())[2:]]
     (root / "val_labels.txt").write_text("\n".join(rows))
-    with pytest.raises(UserError, match=f"no label for 2 of 30 images, such as {Path(next(iter(wanted))).stem}"):
+    with pytest.raises(
+        UserError, match=f"no label for 2 of 30 images, such as {Path(next(iter(wanted))).stem}"
+    ):
         module(root)
 
 

@@ -39,7 +39,9 @@ class Source:
 def split(name: str, count: int, seed: int = 0, **changes: Any) -> ImageSplit:
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 3, 8, 8), dtype=np.uint8)
     ids = [f"{name}/{row}" for row in range(count)]
-    return ImageSplit(**({"ids": ids, "labels": np.arange(count) % 3, "classes": CLASSES, "pixels": pixels} | changes))
+    return ImageSplit(
+        **({"ids": ids, "labels": np.arange(count) % 3, "classes": CLASSES, "pixels": pixels} | changes)
+    )
 
 
 def module(source: Source | None = None, **options: Any) -> ImageDataModule:
@@ -91,7 +93,9 @@ def test_mean_and_deviation_are_those_of_the_training_images() -> None:
     facts = data.facts()
     assert facts["mean"] == pytest.approx(trained_on.mean((0, 2, 3)), abs=1e-4)
     assert facts["std"] == pytest.approx(trained_on.std((0, 2, 3)), abs=1e-4)
-    other_test = Source(train=split("train", 90), test=split("test", 30, pixels=np.zeros((30, 3, 8, 8), np.uint8)))
+    other_test = Source(
+        train=split("train", 90), test=split("test", 30, pixels=np.zeros((30, 3, 8, 8), np.uint8))
+    )
     assert module(other_test).facts() == facts
     assert module(mean=[0.1, 0.2, 0.3]).facts() == facts | {"mean": [0.1, 0.2, 0.3]}
     assert {name: facts[name] for name in ("num_classes", "channels", "image_size")} == {

@@ -64,7 +64,9 @@ def test_the_tables_are_torchvisions() -> None:
 
 @pytest.mark.parametrize("place", ["", "raw", "MNIST/raw"])
 @pytest.mark.parametrize("packed", [True, False])
-def test_the_files_are_found_where_others_put_them(files: Path, tmp_path: Path, place: str, packed: bool) -> None:
+def test_the_files_are_found_where_others_put_them(
+    files: Path, tmp_path: Path, place: str, packed: bool
+) -> None:
     root = tmp_path / "root"
     (root / place).mkdir(parents=True)
     for name in FILES:
@@ -124,12 +126,16 @@ def test_missing_files_are_fetched_on_first_use(published: Any, files: Path, tmp
     data.setup()
     assert len(data.dataset("test")) == 40
     asked = [path for path, _, status in published.log if status == 200]
-    assert sorted(asked) == sorted(f"/mirror/{name}.gz" for name in FILES if name != own.name.removesuffix(".gz"))
+    assert sorted(asked) == sorted(
+        f"/mirror/{name}.gz" for name in FILES if name != own.name.removesuffix(".gz")
+    )
     mnist(root=str(root)).prepare_data()
     assert len([1 for *_, status in published.log if status == 200]) == 3
 
 
-def test_prepare_fetches_and_reads(published: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_prepare_fetches_and_reads(
+    published: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     main(["prepare", "mnist", "--root", str(tmp_path / "root")])
     shown = capsys.readouterr().out
     assert f'{tmp_path}/root: {{"train": 120, "test": 40}}' in shown
@@ -144,6 +150,6 @@ def test_prepare_takes_a_mirror(published: Any, tmp_path: Path) -> None:
 
 def test_a_wrong_download_is_not_kept(published: Any, tmp_path: Path) -> None:
     published.files["/mirror/train-images-idx3-ubyte.gz"] = b"<html>not found</html>"
-    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz is not the expected file: md5"):
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is not the expected file: md5"):
         mnist(root=str(tmp_path / "root")).prepare_data()
     assert not list((tmp_path / "root").glob("train-images*"))

@@ -37,7 +37,9 @@ def test_classes_and_files_are_sorted(tmp_path: Path) -> None:
 
 
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
-    touch(tmp_path, "cat/a.jpg", "cat/.DS_Store", "cat/._a.jpg", ".git/x.jpg", "__MACOSX/y.jpg", "cat/Thumbs.db")
+    touch(
+        tmp_path, "cat/a.jpg", "cat/.DS_Store", "cat/._a.jpg", ".git/x.jpg", "__MACOSX/y.jpg", "cat/Thumbs.db"
+    )
     touch(tmp_path, "cat/.hidden/z.jpg", "desktop.ini", "README.md", "labels.csv")
     found = list_class_folders(str(tmp_path))
     assert found.names.to_pylist() == ["cat/a.jpg"]
@@ -105,7 +107,9 @@ def test_a_folder_that_can_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
         return scandir(place)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    with pytest.raises(UserError, match=f"the folder {tmp_path}/dog can't be read: Permission denied") as caught:
+    with pytest.raises(
+        UserError, match=f"the folder {tmp_path}/dog can't be read: Permission denied"
+    ) as caught:
         list_class_folders(str(tmp_path))
     assert f"chmod u+rx {tmp_path}/dog" in caught.value.fix
 

@@ -66,7 +66,9 @@ def test_the_second_time_nothing_is_listed(root: Path, calls: Calls) -> None:
     assert second.labels.flags.writeable
 
 
-@pytest.mark.parametrize("change", ["cat/new.jpg", "cat/sub/new.jpg", "bird/x.jpg", "-dog/c.jpg", "-cat/sub/b.jpg"])
+@pytest.mark.parametrize(
+    "change", ["cat/new.jpg", "cat/sub/new.jpg", "bird/x.jpg", "-dog/c.jpg", "-cat/sub/b.jpg"]
+)
 def test_any_change_is_noticed(root: Path, calls: Calls, change: str) -> None:
     cached_class_folders(str(root))
     path = root / change.removeprefix("-")
@@ -105,7 +107,9 @@ def test_small_and_bad_trees_are_not_kept(root: Path, calls: Calls, monkeypatch:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])
-def test_a_damaged_entry_is_made_anew(root: Path, tmp_path: Path, calls: Calls, content: bytes | None) -> None:
+def test_a_damaged_entry_is_made_anew(
+    root: Path, tmp_path: Path, calls: Calls, content: bytes | None
+) -> None:
     first = cached_class_folders(str(root))
     [kept] = (tmp_path / "home/cache/listing").iterdir()
     kept.write_bytes(kept.read_bytes()[:-100] if content is None else content)

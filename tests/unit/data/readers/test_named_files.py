@@ -73,7 +73,9 @@ def test_missing_and_large_members(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         found.read(["one"])
 
 
-def test_an_endless_archive_is_not_searched_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_archive_is_not_searched_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(named_files, "MOST_MEMBERS", 3)
     found = archive(tmp_path / "a.tar", [(f"{n}", b"") for n in range(5)] + [("one", b"1")], "w")
     with pytest.raises(UserError, match="one not in it"):
