@@ -1,4 +1,4 @@
-"""Image data from the command line: the test split stays apart, other data fits the model, errors are clear."""
+"""Image data from the command line: the test split stays apart, other data meets the model, errors are clear."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def empty_class(folder):
 
 def one_image(folder):
     (folder / "yellow").mkdir()
-    shutil.copy(folder / "red/002.jpg", folder / "yellow")
+    shutil.copy(next((folder / "red").iterdir()), folder / "yellow")
 
 
 def text_file(folder):

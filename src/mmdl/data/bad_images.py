@@ -26,7 +26,7 @@ class BadSamples:
     count: int = 1
 
 
-def counts(bad: Sequence[BadSamples]) -> dict[str, int]:
+def count_by_reason(bad: Sequence[BadSamples]) -> dict[str, int]:
     """How many samples were left out, by reason."""
     counts: dict[str, int] = {}
     for samples in bad:
@@ -38,7 +38,9 @@ def listed(bad: Sequence[BadSamples]) -> UserErrors:
     """The first bad samples as errors, the rest counted."""
     errors = [UserError(samples.message) for samples in bad[:MOST_LISTED]]
     if len(bad) > MOST_LISTED:
-        rest = ", ".join(f"{count:,} {reason}" for reason, count in counts(bad[MOST_LISTED:]).items())
+        rest = ", ".join(
+            f"{count:,} {reason}" for reason, count in count_by_reason(bad[MOST_LISTED:]).items()
+        )
         errors.append(UserError(f"and {len(bad) - MOST_LISTED:,} more: {rest}"))
     errors[-1].fix = "mend or remove these, or data.on_bad_sample=skip, which leaves them out and counts them"
     return UserErrors(errors)

@@ -159,7 +159,8 @@ class DataModule(pl.LightningDataModule):
             batch_size=None,
             sampler=self.sampler(split) if sampler is None else sampler,
             collate_fn=_keep,
-            num_workers=self.num_workers,
+            # a forked process can't use an accelerator's memory, and there is nothing left for it to do
+            num_workers=0 if self.loads_on_device else self.num_workers,
             pin_memory=torch.cuda.is_available() and not self.loads_on_device,
             persistent_workers=False,
             generator=torch.Generator().manual_seed(self.seed),

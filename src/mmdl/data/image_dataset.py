@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 
+STATISTICS_IMAGES = 4096
+"""Images, evenly spread, over which mean and deviation are taken where not all are in memory."""
+
 CHUNK = 4096
 """Images that are worked on at once, where a copy of all of them would not fit."""
 
@@ -177,3 +180,16 @@ def mean_and_std(images: Tensor) -> tuple[list[float], list[float]]:
     mean = (share * levels).sum(1)
     std = ((share * levels**2).sum(1) - mean**2).clamp(min=0).sqrt().clamp(min=1 / 255)
     return np.round(mean.numpy(), 4).tolist(), np.round(std.numpy(), 4).tolist()
+
+
+def statistics_of(dataset: ImageDataset) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the images of a data set, as the model sees them.
+
+    Args:
+        dataset: Images in memory are all measured, of others `STATISTICS_IMAGES`.
+    """
+    if isinstance(dataset.pixels, ResidentPixels) and dataset.channels is None:
+        return mean_and_std(dataset.pixels.tensor)
+    last = len(dataset) - 1
+    rows = np.unique(np.linspace(0, last, min(len(dataset), STATISTICS_IMAGES)).astype(np.int64))
+    return mean_and_std(dataset[rows]["images"])

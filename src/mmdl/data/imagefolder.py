@@ -152,7 +152,7 @@ def write_fixture(folder: Path) -> dict[str, str]:
 
     from mmdl.data.sources.coloured_squares import coloured_squares
 
-    names = ("blue", "green", "red")
+    names = ("red", "green", "blue")
     images, labels = coloured_squares(count=90, classes=len(names), size=40)
     for row, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
         place = folder / names[label]

@@ -13,12 +13,12 @@ import torch
 from mmdl.batch import ImageBatch
 from mmdl.data.augment.base import Augmentation, augmented
 from mmdl.data.augment.fill import tell_mean
-from mmdl.data.bad_images import BadSamples, counts, listed, other_classes
+from mmdl.data.bad_images import BadSamples, count_by_reason, listed, other_classes
 from mmdl.data.base import DataModule
 from mmdl.data.cache import Resize
 from mmdl.data.duplicates import shared_files
 from mmdl.data.holdout import hold_out_val
-from mmdl.data.image_dataset import ImageDataset, ResidentPixels, mean_and_std
+from mmdl.data.image_dataset import ImageDataset, ResidentPixels, statistics_of
 from mmdl.data.image_decoding import RESIDENT_SHARE, ImageView, decoded_dataset
 from mmdl.data.image_files import PathFiles
 from mmdl.data.image_split import ImageSource, ImageSplit
@@ -26,9 +26,6 @@ from mmdl.data.sampler import IntArray
 from mmdl.errors import UserError
 
 OnBadSample = Literal["raise", "skip"]
-
-STATISTICS_IMAGES = 4096
-"""Training images, evenly spread, over which mean and deviation are taken where the images are files."""
 
 
 class ImageDataOptions(TypedDict, total=False):
@@ -175,7 +172,7 @@ class ImageDataModule(DataModule):
         if self._bad and self.on_bad_sample == "raise":
             raise listed(self._bad)
         if "train" in self.datasets and None in self.statistics:
-            mean, std = self._measure()
+            mean, std = statistics_of(self.datasets["train"])
             self.statistics = (self.statistics[0] or mean, self.statistics[1] or std)
         if self.statistics[0] is not None:
             tell_mean(self.augment, self.statistics[0])
@@ -226,14 +223,6 @@ class ImageDataModule(DataModule):
                     dataset.pixels = pixels.to(device)
                     if dataset.labels is not None:
                         dataset.labels = dataset.labels.to(device)
-
-    def _measure(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of the training images."""
-        train = self.dataset("train")
-        if isinstance(train.pixels, ResidentPixels) and train.channels is None:
-            return mean_and_std(train.pixels.tensor)
-        rows = np.unique(np.linspace(0, len(train) - 1, min(len(train), STATISTICS_IMAGES)).astype(np.int64))
-        return mean_and_std(train[rows]["images"])
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -306,7 +295,7 @@ class ImageDataModule(DataModule):
     @property
     def skipped(self) -> dict[str, int]:
         """Images left out, by reason, over all splits."""
-        return counts(self._bad)
+        return count_by_reason(self._bad)
 
     def facts(self) -> dict[str, Any]:
         """Config keys below `data` that become known with the data."""

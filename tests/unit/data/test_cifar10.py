@@ -151,7 +151,7 @@ def test_labels_beyond_the_names(folder: Path) -> None:
 def test_an_incomplete_folder_is_not_filled_up_from_the_network(folder: Path) -> None:
     (folder / "data_batch_4").unlink()
     (folder / "batches.meta").unlink()
-    with pytest.raises(UserError, match="has no data_batch_4, batches.meta"):
+    with pytest.raises(UserError, match=r"has no data_batch_4, batches\.meta"):
         both(folder.parent)
 
 
@@ -179,6 +179,35 @@ def test_the_archive_is_fetched_and_unpacked_on_first_use(
     left = {path.name for path in root.iterdir() if not path.name.startswith(".")}
     assert left == {PYTHON.folder}
     assert {path.name for path in (root / PYTHON.folder).iterdir()} == set(PYTHON.files)
+
+
+def test_several_processes_fetch_it_once(published: Any, folder: Path, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    root = tmp_path / "root"
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: both_of(root), range(4)))
+    assert [path for path, *_ in published.log] == [f"/~kriz/{PYTHON.archive}"]
+    assert all(same(one, both(folder)[0]) for one in found)
+
+
+def both_of(root: Path) -> ImageSplit:
+    source = cifar10(root=str(root)).source
+    source.prepare()
+    train = source.split("train")
+    assert train is not None
+    return train
+
+
+def test_an_archive_without_its_files_leaves_nothing(published: Any, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as file:
+        file.add(__file__, arcname="x/data_batch_1")
+    content = (tmp_path / "other.tar.gz").read_bytes()
+    published.files[f"/~kriz/{PYTHON.archive}"] = content
+    form = dataclasses.replace(PYTHON, md5=hashlib.md5(content).hexdigest())
+    with pytest.raises(UserError, match="not in it"):
+        CifarSource("cifar10", (form,), str(tmp_path / "root"), (f"{published.url}/~kriz",)).prepare()
+    assert not (tmp_path / "root" / PYTHON.folder).exists()
 
 
 def test_a_cut_download_continues(published: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

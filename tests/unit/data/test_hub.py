@@ -296,7 +296,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(
         assert "the stream of 'train' broke off after 10 images: the line is dead" in error(
             files, streaming=True
         )
-    assert not [path for path in (tmp_path / "home").rglob("*.bin")]
+    assert not list((tmp_path / "home").rglob("*.bin"))
     assert sizes(module(files, streaming=True))["train"] == 54
 
 

@@ -15,6 +15,7 @@ from mmdl.data.image_dataset import (
     ResidentPixels,
     SelectedPixels,
     mean_and_std,
+    statistics_of,
     with_channels,
 )
 from mmdl.data.image_split import ImageSplit
@@ -84,6 +85,17 @@ def test_mean_and_deviation_are_numpys(count: int, channels: int) -> None:
     scaled = images.astype(np.float64) / 255
     assert mean == pytest.approx(scaled.mean((0, 2, 3)), abs=5.1e-5)
     assert std == pytest.approx(scaled.std((0, 2, 3)), abs=5.1e-5)
+
+
+def test_statistics_of_images_that_are_not_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    split = ImageSplit([str(n) for n in range(20)], np.zeros(20, dtype=np.int64), ("a",), pixels=IMAGES)
+    resident = ImageDataset(split, ResidentPixels(torch.from_numpy(IMAGES)))
+    assert statistics_of(resident) == mean_and_std(torch.from_numpy(IMAGES))
+    mapped = ImageDataset(split, MappedPixels(IMAGES), channels=1)
+    assert statistics_of(mapped) == mean_and_std(with_channels(torch.from_numpy(IMAGES), 1))
+    monkeypatch.setattr("mmdl.data.image_dataset.STATISTICS_IMAGES", 3)
+    spread = IMAGES[[0, 9, 19]]
+    assert statistics_of(ImageDataset(split, MappedPixels(IMAGES))) == mean_and_std(torch.from_numpy(spread))
 
 
 def test_the_deviation_of_one_colour_is_not_zero() -> None:

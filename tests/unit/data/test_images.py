@@ -311,3 +311,10 @@ def test_a_split_that_is_not_there() -> None:
     empty = ImageDataModule(Source())
     empty.setup()
     assert empty.facts() == {}
+
+
+def test_images_on_a_device_are_not_read_by_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = module(num_workers=2)
+    assert data.loader("train").num_workers == 2
+    monkeypatch.setattr(ImageDataModule, "loads_on_device", property(lambda self: True))
+    assert data.loader("train").num_workers == 0

@@ -150,6 +150,6 @@ def test_prepare_takes_a_mirror(published: Any, tmp_path: Path) -> None:
 
 def test_a_wrong_download_is_not_kept(published: Any, tmp_path: Path) -> None:
     published.files["/mirror/train-images-idx3-ubyte.gz"] = b"<html>not found</html>"
-    with pytest.raises(UserError, match="train-images-idx3-ubyte.gz is not the expected file: md5"):
+    with pytest.raises(UserError, match=r"train-images-idx3-ubyte\.gz is not the expected file: md5"):
         mnist(root=str(tmp_path / "root")).prepare_data()
     assert not list((tmp_path / "root").glob("train-images*"))

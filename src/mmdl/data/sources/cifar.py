@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from mmdl.data.checksum import forget
 from mmdl.data.image_split import ImageSplit
 from mmdl.data.paths import data_root
 from mmdl.data.readers.cifar import Batch
 from mmdl.data.readers.named_files import FolderFiles, TarFiles
 from mmdl.data.sources.idx_images import unofficial
-from mmdl.data.sources.official_files import OfficialFile, fetch
+from mmdl.data.sources.official_files import OfficialFile, exclusive, fetch
 from mmdl.errors import UserError
 
 T = TypeVar("T")
@@ -107,18 +107,22 @@ class CifarSource:
         if self._find() is not None:
             return
         form = self.forms[0]
-        [archive] = fetch([OfficialFile(form.archive, form.md5)], self.root, self.mirrors)
-        self._unpack(form, archive)
+        with exclusive(self.root):
+            if self._find() is not None:  # another process was faster
+                return
+            downloads = self.root / ".downloads"
+            [archive] = fetch([OfficialFile(form.archive, form.md5)], self.root, self.mirrors, into=downloads)
+            self._unpack(form, archive)
+            shutil.rmtree(downloads)
 
     def _unpack(self, form: CifarForm, archive: Path) -> None:
-        """Write the files under their known names; the archive goes when they are complete."""
-        folder = self.root / form.folder
-        folder.mkdir(exist_ok=True)
+        """Write the files under their known names; the folder gets its name when all are there."""
+        part = self.root / f".{form.folder}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
         for name, content in TarFiles(archive).read(form.files).items():
-            part = folder / f"{name}.part"
-            part.write_bytes(content)
-            part.replace(folder / name)
-        forget(archive)
+            (part / name).write_bytes(content)
+        part.rename(self.root / form.folder)
 
     def split(self, name: str) -> ImageSplit | None:
         """`train` or `test`.

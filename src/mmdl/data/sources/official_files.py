@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +32,47 @@ class OfficialFile:
     md5: str
 
 
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """One process at a time fetches into a folder, which is made; the others wait.
+
+    Args:
+        folder: Where files go.
+
+    Raises:
+        UserError: the folder can't be written.
+    """
+    lock = FileLock(folder / ".fetch.lock")  # may be taken again by the process that holds it
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise UserError(
+            f"can't write into {folder}: {error.strerror or error}",
+            valid="a folder that holds the files, or one that can be written",
+            fix="data.root=FOLDER",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def fetch(
-    wanted: Sequence[OfficialFile], folder: Path, mirrors: Sequence[str], *, progress: bool = True
+    wanted: Sequence[OfficialFile],
+    folder: Path,
+    mirrors: Sequence[str],
+    *,
+    into: Path | None = None,
+    progress: bool = True,
 ) -> list[Path]:
-    """Download what is not in the folder yet; several processes may ask at once.
+    """Download what is not there yet.
 
     Args:
         wanted: The files.
-        folder: Where they go; made if need be.
+        folder: Where a user may put them.
         mirrors: Addresses of the folders that hold them, tried in turn.
+        into: Where they are downloaded to, if elsewhere.
         progress: Show a bar.
 
     Returns:
@@ -48,20 +81,9 @@ def fetch(
     Raises:
         UserError: no mirror gave a file; it says what each answered and what works offline.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".download.lock"):
-            return [_fetch_one(file, folder, mirrors, _offline(wanted, folder), progress) for file in wanted]
-    except OSError as error:
-        raise UserError(
-            f"can't write into {folder}: {error.strerror or error}",
-            valid=_offline(wanted, folder),
-            fix="data.root=FOLDER that can be written",
-        ) from None
-
-
-def _offline(wanted: Sequence[OfficialFile], folder: Path) -> str:
-    return OFFLINE.format(names=", ".join(file.name for file in wanted), folder=folder)
+    offline = OFFLINE.format(names=", ".join(file.name for file in wanted), folder=folder)
+    with exclusive(into or folder):
+        return [_fetch_one(file, into or folder, mirrors, offline, progress) for file in wanted]
 
 
 def _fetch_one(

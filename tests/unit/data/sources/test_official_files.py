@@ -80,3 +80,13 @@ def test_a_folder_that_can_not_be_made(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="can't write into") as caught:
         fetch([FILE], tmp_path / "file/new", ["http://one.example"], progress=False)
     assert "data.root=FOLDER" in caught.value.fix
+
+
+def test_several_processes_fetch_once(server: Any, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    server.files = {"/a.bin": BODY}
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: fetch([FILE], tmp_path, [server.url], progress=False), range(4)))
+    assert found == [[tmp_path / "a.bin"]] * 4
+    assert len(server.log) == 1
