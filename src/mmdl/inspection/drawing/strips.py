@@ -44,7 +44,7 @@ def vector_strip(values: Array) -> Picture:
     padded[: len(values)] = values
     scale = scale_of(values)
     lines = padded.reshape(-1, line)  # (lines, line)
-    cell = max(1, WIDTH // line)
+    cell = min(24, max(1, WIDTH // line))
     colours = coloured(np.nan_to_num(lines), scale).repeat(max(6, cell, 24 // len(lines)), 0).repeat(cell, 1)
     return tiles(colours[None], [""], max(colours.shape[:2]), scale=scale, page_width=WIDTH + 60)
 
