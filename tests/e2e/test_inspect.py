@@ -153,7 +153,7 @@ def test_mistakes_are_explained_and_leave_nothing(
 
 def test_a_broken_image_is_refused(run, run_command, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
-    with pytest.raises(UserError, match="broken[.]png"):
+    with pytest.raises(UserError, match=r"broken\.png"):
         run_command("inspect", "run=one", f"root={run.parent}", f"image={tmp_path}/broken.png")
 
 
