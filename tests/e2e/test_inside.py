@@ -102,7 +102,7 @@ def test_the_loggers_that_take_images_get_them(train):
     run = train("logged", INSIDE, "logger=[wandb,tensorboard,csv]", "callbacks.inside.max_classes=2")
     events = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
-    assert events.Tags()["images"] == ["inside/0", "inside/1"]
+    assert {tag for tag in events.Tags()["images"] if tag.startswith("inside")} == {"inside/0", "inside/1"}
     shown = events.Images("inside/1")
     assert [event.step for event in shown] == [3, 6]
     on_disk = Image.open(run / "media" / "inside" / "epoch=002" / "1.png")
