@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,3 +79,63 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("runs")
     run_verb("train", *QUICK, f"run.root={root}", "run.id=one", "trainer.max_epochs=2")
     return SimpleNamespace(root=root, id="one", path=root / "one")
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def no_browser(reason: str) -> None:
+    """Skip with the reason; in CI a missing browser is a failure, so that pages can't go untested unnoticed."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"no browser: {reason}")
+    pytest.skip(f"no browser: {reason}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium of the system, driven by playwright; tests of pages are skipped where it is absent."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no browser: playwright is not installed")
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        no_browser(f"none of {', '.join(BROWSERS)} is on the PATH (on Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as driver:
+        try:
+            started = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            no_browser(f"{found} does not start: {error}")
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """`open_page(path, color_scheme="dark", width=390)` opens a file without network and returns playwright's page.
+
+    The test fails at its end if a page logged an error, threw one, or asked for anything beyond its own file.
+    """
+    contexts, problems = [], []
+
+    def open_file(path: Path, color_scheme: str = "light", width: int = 1200) -> Any:
+        context = browser.new_context(
+            color_scheme=color_scheme, viewport={"width": width, "height": 900}, offline=True
+        )
+        contexts.append(context)
+        page = context.new_page()
+        address = path.resolve().as_uri()
+        page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "request",
+            lambda r: (
+                problems.append(f"request {r.url[:200]}")
+                if not r.url.startswith(("data:", address))
+                else None
+            ),
+        )
+        page.goto(address)
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert problems == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from torch import Tensor
 
 from mmdl.batch import ImageBatch
 from mmdl.errors import UserError
+from mmdl.evaluators.base import Artifact
 from mmdl.runs.files import write_bytes
-
-log = logging.getLogger("mmdl")
+from mmdl.runs.tracker_images import log_images
 
 SHARDED = ("FSDP", "ModelParallel", "DeepSpeed")
 """Strategies with which rank 0 alone can't run the model."""
@@ -109,6 +108,7 @@ class Inside(Callback):
         assert self._images is not None
         classes = trainer.datamodule.classes  # type: ignore[attr-defined]
         step, epoch = trainer.global_step, trainer.current_epoch + 1
+        when = f"epoch {epoch}, step {step}"
         device = pl_module.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             files = snapshots(
@@ -116,7 +116,7 @@ class Inside(Callback):
                 self._images.to(device),
                 self._labels,
                 classes,
-                f"epoch {epoch}, step {step}",
+                when,
             )
         several = (trainer.val_check_batch or math.inf) < trainer.num_training_batches
         folder = self.folder / (f"epoch={epoch:03d}" + (f"-step={step:08d}" if several else ""))
@@ -124,21 +124,8 @@ class Inside(Callback):
         paths = [folder / f"{name}.png" for name in names]
         for path, content in zip(paths, files, strict=True):
             write_bytes(path, content)
-        for logger in trainer.loggers:
-            _log_images(logger, names, paths, step)
-
-
-def _log_images(logger: Any, names: list[str], paths: list[Path], step: int) -> None:
-    """Give the pictures to a logger that takes images."""
-    from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-
-    if isinstance(logger, WandbLogger):
-        for name, path in zip(names, paths, strict=True):
-            logger.log_image(f"inside/{name}", [str(path)], step=step)
-    elif isinstance(logger, TensorBoardLogger):
-        from PIL import Image
-
-        for name, path in zip(names, paths, strict=True):
-            with Image.open(path) as image:
-                pixels = np.asarray(image.convert("RGB"))
-            logger.experiment.add_image(f"inside/{name}", pixels, global_step=step, dataformats="HWC")
+        pictures = {
+            f"inside/{name}": Artifact(path, f"{name}, {when}")
+            for name, path in zip(names, paths, strict=True)
+        }
+        log_images(trainer.loggers, pictures, step)

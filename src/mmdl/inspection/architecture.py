@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdl.inspection.modes import eval_mode
 from mmdl.inspection.stages import SOFTMAX, kind_of, stages
+from mmdl.models.layers.eval_mode import eval_mode
 
 
 class Stage(NamedTuple):

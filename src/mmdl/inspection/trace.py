@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmdl.inspection.modes import eval_mode
 from mmdl.inspection.stages import kind_of, stages
+from mmdl.models.layers.eval_mode import eval_mode
 
 
 class Layer(NamedTuple):

@@ -53,7 +53,7 @@ def explanation(layer: Layer) -> str:
         )
     if layer.kind.startswith("Stage of"):
         return (
-            f"{layer.kind.removeprefix('Stage of ').capitalize()}, with what lies between them, as one stage."
+            f"{layer.kind.removeprefix('Stage of ').capitalize()}, with all that belongs to it, as one stage."
         )
     return ""
 

@@ -51,4 +51,5 @@ def _pictures_of(facts: Path) -> set[str]:
         found = json.loads(facts.read_text(encoding="utf-8"))["pictures"]
     except (OSError, ValueError, KeyError, TypeError):
         return set()
-    return {str(name) for name in found if str(name).endswith(".png") and "/" not in str(name)}
+    names = {str(name) for name in found} if isinstance(found, list) else set()
+    return {name for name in names if name.endswith(".png") and "/" not in name}

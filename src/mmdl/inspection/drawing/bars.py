@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mmdl.figures.style import plain
 from mmdl.inspection.drawing.picture import Picture, Theme, blank, number, plain_axes, themed
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def named_bars(
         marked: Index of a bar in the colour of what is true.
         width: Pixels of the page.
     """
-    shown = [name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…" for name in names]
+    shown = [plain(name, MOST_LETTERS) for name in names]
     written = list(texts) if texts is not None else [number(float(value)) for value in values]
 
     def draw(theme: Theme) -> Figure:

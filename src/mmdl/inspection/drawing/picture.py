@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from mmdl.figures.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,8 +90,9 @@ def themed(draw: Callable[[Theme], Figure]) -> Picture:
     Args:
         draw: Makes the figure in the colours of a theme.
     """
-    light = draw(LIGHT)
-    return _picture(light, png(draw(DARK)))
+    with style():
+        light = draw(LIGHT)
+        return _picture(light, png(draw(DARK)))
 
 
 def painted(figure: Figure, pixels: Array) -> bytes:
@@ -102,7 +107,8 @@ def painted(figure: Figure, pixels: Array) -> bytes:
     from PIL import Image
 
     canvas: Any = figure.canvas
-    canvas.draw()
+    with _quiet_glyphs():
+        canvas.draw()
     drawn = np.asarray(canvas.buffer_rgba()).copy()
     assert drawn.shape == pixels.shape, (drawn.shape, pixels.shape)
     opaque = pixels[..., 3] > 0
@@ -115,10 +121,19 @@ def painted(figure: Figure, pixels: Array) -> bytes:
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file with the same bytes each time."""
     stream = io.BytesIO()
-    figure.savefig(
-        stream, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None}
-    )
+    with _quiet_glyphs():
+        figure.savefig(
+            stream, format="png", dpi=DPI, facecolor=figure.get_facecolor(), metadata={"Software": None}
+        )
     return stream.getvalue()
+
+
+@contextmanager
+def _quiet_glyphs() -> Iterator[None]:
+    """Class names in a script that the font lacks are shown as boxes, without a warning for each letter."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
+        yield
 
 
 def _picture(figure: Figure, dark: bytes | None) -> Picture:

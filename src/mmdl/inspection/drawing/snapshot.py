@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mmdl.figures.style import plain, style
 from mmdl.inspection.drawing.picture import LIGHT, PIXEL_RATIO, blank, painted
 from mmdl.inspection.drawing.pixels import as_rgb, overlaid
 from mmdl.inspection.drawing.tiles import coloured, resized, scale_of
@@ -73,7 +74,9 @@ class _Canvas:
         self.figure = blank(WIDTH, HEIGHT, LIGHT.surface)
 
     def text(self, left: float, bottom: float, text: str, size: int, colour: str, **options: Any) -> None:
-        self.figure.text(left / WIDTH, 1 - bottom / HEIGHT, text, fontsize=size, color=colour, **options)
+        self.figure.text(
+            left / WIDTH, 1 - bottom / HEIGHT, plain(text, 120), fontsize=size, color=colour, **options
+        )
 
     def image(self, left: int, top: int, image: Array, side: int) -> None:
         shown = resized(image, side * PIXEL_RATIO)
@@ -99,6 +102,11 @@ def snapshot_png(snapshot: Snapshot) -> bytes:
     Args:
         snapshot: What to draw.
     """
+    with style():
+        return _drawn(snapshot)
+
+
+def _drawn(snapshot: Snapshot) -> bytes:
     canvas = _Canvas()
     canvas.text(12, 25, snapshot.title, 13, LIGHT.ink)
     canvas.text(12, TOP + 13, "input", 11, LIGHT.muted)
@@ -110,8 +118,15 @@ def snapshot_png(snapshot: Snapshot) -> bytes:
         top = TOP + SIDE + 40 + 28 * place
         colour = LIGHT.right if place == snapshot.true else LIGHT.accent
         canvas.rectangle(LEFT, top, BAR_WIDTH * probability, 19, colour)
-        shown = name if len(name) <= 12 else name[:11] + "…"
-        canvas.text(LEFT - 6, top + 9.5, shown, 11, LIGHT.ink, ha="right", va="center")
+        canvas.text(
+            LEFT - 6,
+            top + 9.5,
+            name if len(name) <= 12 else name[:11] + "…",
+            11,
+            LIGHT.ink,
+            ha="right",
+            va="center",
+        )
         canvas.text(
             LEFT + 6 + BAR_WIDTH * probability, top + 9.5, percent(probability), 11, LIGHT.muted, va="center"
         )

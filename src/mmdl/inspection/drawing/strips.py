@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mmdl.figures.style import plain
 from mmdl.inspection.drawing.picture import PIXEL_RATIO, Picture, Theme, blank, number, plain_axes, themed
 from mmdl.inspection.drawing.tiles import coloured, scale_of, tiles
 
@@ -44,7 +45,7 @@ def vector_strip(values: Array) -> Picture:
     padded[: len(values)] = values
     scale = scale_of(values)
     lines = padded.reshape(-1, line)  # (lines, line)
-    cell = max(1, WIDTH // line)
+    cell = min(24, max(1, WIDTH // line))
     colours = coloured(np.nan_to_num(lines), scale).repeat(max(6, cell, 24 // len(lines)), 0).repeat(cell, 1)
     return tiles(colours[None], [""], max(colours.shape[:2]), scale=scale, page_width=WIDTH + 60)
 
@@ -82,7 +83,9 @@ def matrix_strip(matrix: Array, names: Sequence[str], height: int = 24) -> Pictu
         )
         plain_axes(axes, theme)
         axes.spines["bottom"].set_visible(False)
-        axes.set_yticks(np.arange(rows) + 0.5, [text[:NAME] for text in names], fontsize=11, color=theme.ink)
+        axes.set_yticks(
+            np.arange(rows) + 0.5, [plain(text, NAME) for text in names], fontsize=11, color=theme.ink
+        )
         bar = figure.add_axes(((left + WIDTH + 10) / total, 20 / tall, 8 / total, 1 - 24 / tall))
         bar.imshow(np.linspace(high, low, 128)[:, None], aspect="auto", cmap=name, vmin=low, vmax=high)
         bar.set_xticks([])
@@ -115,9 +118,9 @@ def square_matrix(matrix: Array, names: Sequence[str]) -> Picture:
         plain_axes(axes, theme)
         axes.spines["bottom"].set_visible(False)
         places = range(len(matrix)) if len(matrix) <= MOST_NAMES else range(0)
-        axes.set_yticks(places, [names[p][:NAME] for p in places], fontsize=11, color=theme.ink)
+        axes.set_yticks(places, [plain(names[p], NAME) for p in places], fontsize=11, color=theme.ink)
         short = max(2, side // len(matrix) // 8)
-        axes.set_xticks(places, [names[p][:short] for p in places], fontsize=11, color=theme.ink)
+        axes.set_xticks(places, [plain(names[p][:short]) for p in places], fontsize=11, color=theme.ink)
         bar = figure.colorbar(
             shown, cax=figure.add_axes(((left + 10 + side) / width, 26 / height, 8 / width, side / height))
         )

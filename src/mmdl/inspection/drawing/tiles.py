@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mmdl.figures.style import plain, style
 from mmdl.inspection.drawing.picture import NEUTRAL_TEXT, PIXEL_RATIO, Picture, blank, number, painted
 
 Array = npt.NDArray[Any]
@@ -87,7 +88,6 @@ def tiles(
     total = (rows * (height + label + gap) - gap, columns * (width + gap) - gap + bar)
     tall = max(total[0], 64 * PIXEL_RATIO if bar else 0)
     canvas = np.zeros((tall + tall % PIXEL_RATIO, total[1] + total[1] % PIXEL_RATIO, 4), dtype=np.uint8)
-    figure = blank(canvas.shape[1] / PIXEL_RATIO, canvas.shape[0] / PIXEL_RATIO, None)
     texts: list[tuple[float, float, str, str, str]] = []
     for place, (image, text) in enumerate(zip(shown, labels, strict=True)):
         top = (place // columns) * (height + label + gap) + label
@@ -99,11 +99,15 @@ def tiles(
             texts.append((left, top - 5, text, "bottom", "left"))
     if scale is not None:
         texts += _draw_scale(canvas, scale, label)
-    for x, y, text, vertical, horizontal in texts:
-        place_x, place_y = x / canvas.shape[1], 1 - y / canvas.shape[0]
-        figure.text(place_x, place_y, text, fontsize=11, color=NEUTRAL_TEXT, va=vertical, ha=horizontal)
     size = canvas.shape[1] // PIXEL_RATIO, canvas.shape[0] // PIXEL_RATIO
-    return Picture(painted(figure, canvas), None, *size)
+    with style():
+        figure = blank(*size, None)
+        for x, y, text, vertical, horizontal in texts:
+            place_x, place_y = x / canvas.shape[1], 1 - y / canvas.shape[0]
+            figure.text(
+                place_x, place_y, plain(text), fontsize=11, color=NEUTRAL_TEXT, va=vertical, ha=horizontal
+            )
+        return Picture(painted(figure, canvas), None, *size)
 
 
 def _draw_scale(
