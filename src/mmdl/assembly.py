@@ -72,7 +72,21 @@ def quiet_console() -> None:
 
 def static_errors(cfg: DictConfig) -> list[UserError]:
     """All errors that a configuration shows by itself: targets, signatures, types. Imports nothing heavy."""
-    return binding_errors(cfg, provided=PROVIDED)
+    return binding_errors(cfg, provided=PROVIDED) + _unchosen(cfg)
+
+
+def _unchosen(cfg: DictConfig) -> list[UserError]:
+    """Settings of a callback, logger or evaluator that is not chosen: an experiment's, with another list given."""
+    return [
+        UserError(
+            f"{group}.{name} has settings, but {name} is not chosen",
+            valid=f"{group} with {name}",
+            fix=f"{group}=[...,{name}], or '~{group}.{name}'",
+        )
+        for group in ("callbacks", "logger", "evaluator")
+        for name, node in (cfg.get(group) or {}).items()
+        if node is not None and "_target_" not in node
+    ]
 
 
 def build_data(

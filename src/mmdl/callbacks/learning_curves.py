@@ -136,7 +136,8 @@ class LearningCurves(Callback):
         elif self.chosen is not None:
             lines.append(f"validation chose the last epoch, {last.epoch:g}: longer training may be better")
         if last.gap is not None:
-            first = "" if self.chosen is None else f"{self.chosen.gap or 0.0:.3f} at the chosen epoch, "
+            earlier = self.chosen is not None and self.chosen is not last and self.chosen.gap is not None
+            first = f"{self.chosen.gap:.3f} at the chosen epoch, " if earlier else ""
             lines.append(f"gap between val and train loss: {first}{last.gap:.3f} at the end")
         return [*lines, f"curves   {self.folder / 'curves.png'}"]
 
