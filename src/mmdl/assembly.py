@@ -72,21 +72,20 @@ def quiet_console() -> None:
 
 def static_errors(cfg: DictConfig) -> list[UserError]:
     """All errors that a configuration shows by itself: targets, signatures, types. Imports nothing heavy."""
-    return binding_errors(cfg, provided=PROVIDED) + _unchosen(cfg)
+    return binding_errors(cfg, provided=PROVIDED)
 
 
-def _unchosen(cfg: DictConfig) -> list[UserError]:
-    """Settings of a callback, logger or evaluator that is not chosen: an experiment's, with another list given."""
-    return [
-        UserError(
-            f"{group}.{name} has settings, but {name} is not chosen",
-            valid=f"{group} with {name}",
-            fix=f"{group}=[...,{name}], or '~{group}.{name}'",
-        )
-        for group in ("callbacks", "logger", "evaluator")
-        for name, node in (cfg.get(group) or {}).items()
-        if node is not None and "_target_" not in node
-    ]
+def chosen(nodes: Any) -> dict[str, Any]:
+    """The parts of a group in which several can be chosen, by name.
+
+    What an experiment sets of a part that the command line has taken away has no target, and is passed over.
+
+    Args:
+        nodes: A node such as `cfg.callbacks`; may be None.
+    """
+    return {
+        str(name): node for name, node in (nodes or {}).items() if node is not None and "_target_" in node
+    }
 
 
 def build_data(
@@ -132,7 +131,7 @@ def device_of(cfg: DictConfig) -> torch.device:
 
 def build_evaluators(cfg: DictConfig) -> dict[str, Any]:
     """The evaluators by name."""
-    return {str(name): instantiate(node) for name, node in (cfg.get("evaluator") or {}).items()}
+    return {name: instantiate(node) for name, node in chosen(cfg.get("evaluator")).items()}
 
 
 def build_trainer(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from mmdl.assembly import build_data, build_evaluators, build_task, quiet_console, static_errors
+from mmdl.assembly import build_data, build_evaluators, build_task, chosen, quiet_console, static_errors
 from mmdl.errors import UserError, UserErrors
 from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
@@ -46,14 +46,12 @@ def require_parts(cfg: DictConfig) -> list[UserError]:
 
 def averaging_errors(cfg: DictConfig) -> list[UserError]:
     """An error where two callbacks would put their average of the weights into the model."""
-    callbacks = cfg.get("callbacks") or {}
-    # An experiment's settings of a callback that was not chosen have no target.
-    chosen = [name for name in ("ema", "swa") if "_target_" in (callbacks.get(name) or {})]
-    if len(chosen) < 2:
+    both = [name for name in ("ema", "swa") if name in chosen(cfg.get("callbacks"))]
+    if len(both) < 2:
         return []
     return [
         UserError(
-            f"the callbacks {' and '.join(chosen)} both average the weights",
+            f"the callbacks {' and '.join(both)} both average the weights",
             valid="one of them",
             fix="callbacks=[default,ema] or callbacks=[default,swa]",
         )

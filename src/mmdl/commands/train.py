@@ -34,6 +34,7 @@ from mmdl.assembly import (
     build_data,
     build_evaluators,
     build_trainer,
+    chosen,
     device_of,
     quiet_console,
 )
@@ -172,16 +173,14 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
     from mmdl.runs.manifest import git_state
     from mmdl.runs.redact import redact
 
-    # An experiment's settings of a callback that was not chosen have no target.
-    chosen = [node for node in cfg.callbacks.values() if node is not None and "_target_" in node]
-    callbacks = [instantiate(node) for node in chosen]
+    callbacks = [instantiate(node) for node in chosen(cfg.callbacks).values()]
     callbacks += [RandomState(), TrainLog()]
     saver = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     if saver is None:
         saver = Checkpoints(str(run.checkpoints))
         callbacks.append(saver)
     loggers = [JsonlLogger(run.metrics_file)]
-    loggers += [instantiate(node) for node in cfg.logger.values() if node is not None] if rank() == 0 else []
+    loggers += [instantiate(node) for node in chosen(cfg.logger).values()] if rank() == 0 else []
     trainer = build_trainer(cfg, callbacks, loggers)
     plain = redact(OmegaConf.to_container(cfg, resolve=True))
     saver.facts = {"config": plain, "vocabularies": data.vocabularies(), "fingerprints": data.fingerprints()}
