@@ -136,8 +136,9 @@ class LearningCurves(Callback):
         elif self.chosen is not None:
             lines.append(f"validation chose the last epoch, {last.epoch:g}: longer training may be better")
         if last.gap is not None:
-            earlier = self.chosen is not None and self.chosen is not last and self.chosen.gap is not None
-            first = f"{self.chosen.gap:.3f} at the chosen epoch, " if earlier else ""
+            chosen = self.chosen
+            earlier = chosen.gap if chosen is not None and chosen is not last else None
+            first = f"{earlier:.3f} at the chosen epoch, " if earlier is not None else ""
             lines.append(f"gap between val and train loss: {first}{last.gap:.3f} at the end")
         return [*lines, f"curves   {self.folder / 'curves.png'}"]
 

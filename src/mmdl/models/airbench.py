@@ -43,6 +43,7 @@ class Airbench(nn.Module):
     """
 
     consumes = ImageBatch
+    one_tower = True
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class CNN(nn.Module):
     """
 
     consumes = ImageBatch
+    one_tower = True
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ class ResNet(nn.Module):
     """
 
     consumes = ImageBatch
+    one_tower = True
 
     def __init__(
         self,

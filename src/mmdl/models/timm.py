@@ -40,6 +40,7 @@ class TimmClassifier(nn.Module):
     """
 
     consumes = ImageBatch
+    one_tower = True
 
     def __init__(
         self,

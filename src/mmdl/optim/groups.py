@@ -45,7 +45,8 @@ def parameter_groups(
     """Groups for a torch optimizer; frozen parameters are left out.
 
     Args:
-        model: Has `layer_groups()`, ordered from input to output.
+        model: Has `layer_groups()`, ordered from input to output; those of a tower share the first part of their
+            names, or all belong to one where the model's `one_tower` says so.
         learning_rate: Base rate.
         weight_decay: For matrices and kernels.
         learning_rate_scale: Pattern of group names -> factor; the first that matches counts.
@@ -63,7 +64,8 @@ def parameter_groups(
     groups = _layer_groups(model)
     scale = dict(learning_rate_scale or {})
     _require_matches(list(scale), [group.name for group in groups], "task.learning_rate_scale")
-    towers = [group.name.split(".", 1)[0] for group in groups]
+    whole = getattr(model, "one_tower", False)
+    towers = ["" if whole else group.name.split(".", 1)[0] for group in groups]
     last = {tower: position for position, tower in enumerate(towers)}
     edges = _edges([group.name for group in groups])
     found: list[dict[str, Any]] = []

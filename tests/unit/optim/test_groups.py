@@ -88,3 +88,14 @@ def test_hidden_are_the_matrices_between_the_first_and_the_last_layer_but_embedd
         assert hidden == {id(model.parts[place].weight) for place in (1, 3, 4)}
         ids = [id(p) for group in groups for p in group["params"]]
         assert sorted(ids) == sorted(id(p) for p in model.parameters())
+
+
+def test_layer_decay_runs_through_a_model_of_one_tower():
+    from mmdl.models.cnn import CNN
+
+    groups = parameter_groups(CNN(1, 28, 10), 1.0, 0.1, layer_decay=0.5)
+    rates = {name: group["lr"] for group in groups for name in group["name"].split("+")}
+    assert rates["fully_connected2"] == 1.0
+    assert rates["fully_connected1"] == 0.5
+    assert rates["convolution2"] == 0.25
+    assert rates["convolution1"] == rates["convolution1.vectors"] == 0.125
