@@ -218,6 +218,49 @@ def test_the_data_may_have_moved(run, right, run_command, tmp_path):
     assert facts(tmp_path / "out")["image"] == f"test/{right}"
 
 
+MODELS = {
+    "cnn": ["model=cnn", "model.channels=[6,8]", "model.dropout=0.2"],
+    "resnet": ["model=resnet", "model.width=4"],
+    "timm": ["model=timm", "model.name=resnet10t", "data.image_size=64"],
+    "vit": ["model=timm", "model.name=vit_tiny_patch16_224"],
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["cnn", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet", "timm", "vit"))]
+)
+def test_any_classifier_of_colour_images(name, run_command, tmp_path, open_page):
+    from mmdl.data import imagefolder
+
+    folders = [f"{key}={value}" for key, value in imagefolder.write_fixture(tmp_path / "images").items()]
+    run_command(
+        "train",
+        *("data=imagefolder", *folders, "data.image_size=32", "data.batch_size=13", *MODELS[name]),
+        *("task=classification", "evaluator=[classification]", "monitor.name=val/accuracy", "logger=none"),
+        *(f"run.root={tmp_path}/runs", "run.id=one", "trainer.max_epochs=2", "trainer.precision=32-true"),
+    )
+    rows = [
+        json.loads(line) for line in (tmp_path / "runs/one/predictions/test.jsonl").read_text().splitlines()
+    ]
+    run_command("inspect", "run=one", f"root={tmp_path}/runs", f"sample={rows[0]['id']}", "gradients=true")
+    [folder] = (tmp_path / "runs" / "one" / "inspect").iterdir()
+    found = facts(folder)
+    assert (found["label"], found["prediction"]) == (rows[0]["label"], rows[0]["prediction"])
+    shown = [picture.split("-", 1)[1].removesuffix(".png") for picture in found["pictures"]]
+    assert any(picture.endswith("-filters") for picture in shown)
+    assert any(picture.startswith("grad-cam") for picture in shown) == (name != "vit")
+    assert any(check["name"].startswith("chain rule") for check in found["checks"]) == (
+        name in ("cnn", "resnet")
+    )
+    page = open_page(folder / "index.html")
+    text = page.locator("body").inner_text()
+    assert ("no plain sequence of layers" in text) == (name in ("timm", "vit"))
+    assert ("Grad-CAM does not apply" in text) == (name == "vit")
+    images = page.locator("figure img")
+    for number in range(images.count()):
+        assert seen(images.nth(number)).std() > 2, images.nth(number).get_attribute("alt")
+
+
 # -- in a browser -----------------------------------------------------------------------------------------------------
 
 
