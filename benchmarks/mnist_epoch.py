@@ -1,11 +1,12 @@
 """A training epoch on MNIST at batch 512: mmdl, a hand-written PyTorch loop, and the usual Lightning set-up.
 
-    python benchmarks/mnist_epoch.py [rounds] [folder with the MNIST files]
+    python benchmarks/mnist_epoch.py [rounds] [folder with the MNIST files] [--plain]
 
-All arms train the same network on the same 57,000 images with the same optimizer, schedule and precision, in one
-process, in turns. mmdl runs as `train` does, with its default callbacks and loggers (metrics.jsonl and W&B, offline).
-The loop indexes uint8 tensors and has no logging at all. The usual set-up is a `Dataset` of PIL images with
-`ToTensor` and `Normalize` per sample, a `DataLoader` with two workers and `self.log` in every step.
+All arms train the network of `+experiment=mnist` on the same 57,000 images with the same optimizer, schedule,
+precision and kind of augmentation (`--plain`: none), in one process, in turns. mmdl runs as `train` does, with its
+default callbacks and loggers (metrics.jsonl and W&B, offline). The loop indexes uint8 tensors, augments by the batch
+and has no logging at all. The usual set-up is a `Dataset` of PIL images with `RandomAffine`, `ToTensor` and
+`Normalize` per sample, a `DataLoader` with two workers, and `self.log` in every step.
 
 Only the training part of an epoch counts: no start, validation, checkpoint or test. The figures to quote are the
 ratios of medians over the rounds; a first round is for warming up.
@@ -35,11 +36,14 @@ from mmdl import assembly
 from mmdl.assembly import build_data, build_task
 from mmdl.cli.app import compose
 from mmdl.commands import train
+from mmdl.data.augment.base import augmented
 from mmdl.data.image_dataset import ResidentPixels
 from mmdl.data.sampler import grouped_order
 from mmdl.runs.hardware import resolve_precision
 
 BATCH = 512
+PLAIN = "--plain" in sys.argv
+BILINEAR = transforms.InterpolationMode.BILINEAR
 
 
 class Clock(pl.Callback):
@@ -62,9 +66,9 @@ def overrides(root: str | None) -> list[str]:
         "+experiment=mnist",
         f"data.batch_size={BATCH}",
         "trainer.max_epochs=1",
-        "augment@data.augment=[]",
+        "callbacks=[default]",
     ]
-    found += ["optimizer=adamw", "callbacks=[default]", "task.test_time_augmentation=none"]
+    found += ["augment@data.augment=[]"] if PLAIN else []
     return found + ([f"data.root={root}"] if root else [])
 
 
@@ -109,9 +113,12 @@ def loop_epoch(root: str | None) -> float:
     order = torch.from_numpy(grouped_order(data.offsets("train"), 0, 0, group=False))
     began = time.perf_counter()
     for rows in order.split(BATCH):
+        batch = {"rows": rows, "images": images[rows], "labels": labels[rows]}
+        if data.augment:
+            batch = augmented(batch, data.augment, seed=0, epoch=0, progress=0.0, num_classes=10)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            logits = model(images[rows])
-            loss = torch.nn.functional.cross_entropy(logits.float(), labels[rows])
+            logits = model(batch["images"])
+            loss = torch.nn.functional.cross_entropy(logits.float(), batch["labels"])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -157,9 +164,16 @@ def usual_epoch(root: str | None) -> float:
     """One epoch of Lightning with a DataLoader, per-sample transforms and two workers."""
     cfg, data, task, precision = prepared(root)
     dataset = data.dataset("train")
-    transform = transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize(list(cfg.data.mean), list(cfg.data.std))]
-    )
+    steps: list[Any] = [
+        transforms.ToTensor(),
+        transforms.Normalize(list(cfg.data.mean), list(cfg.data.std)),
+    ]
+    if not PLAIN:
+        affine = transforms.RandomAffine(
+            10, translate=(0.07, 0.07), scale=(0.9, 1.1), shear=5, interpolation=BILINEAR
+        )
+        steps.insert(0, affine)
+    transform = transforms.Compose(steps)
     digits = PILDigits(dataset.pixels.tensor[:, 0].numpy(), dataset.labels.numpy(), transform)
     network = torch.nn.Sequential(*list(task.model.layers)[1:])  # the transforms normalise
     clock = Clock()
@@ -180,8 +194,9 @@ def usual_epoch(root: str | None) -> float:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    root = str(Path(sys.argv[2]).absolute()) if len(sys.argv) > 2 else None
+    words = [word for word in sys.argv[1:] if word != "--plain"]
+    rounds = int(words[0]) if words else 5
+    root = str(Path(words[1]).absolute()) if len(words) > 1 else None
     os.environ["WANDB_MODE"] = "offline"
     assembly.quiet_console()
     assembly.log.disabled = True
@@ -197,7 +212,8 @@ def main() -> None:
             if number:
                 times[arm].append(seconds)
     base = statistics.median(times["loop"])
-    print(f"one training epoch, batch {BATCH}, {torch.get_num_threads()} threads, median of {rounds} rounds")
+    kind = "no augmentation" if PLAIN else "affine augmentation"
+    print(f"one epoch, batch {BATCH}, {kind}, {torch.get_num_threads()} threads, median of {rounds} rounds")
     for arm, seconds in times.items():
         median = statistics.median(seconds)
         print(f"{arm:16} {median:7.2f} s  (least {min(seconds):.2f})   {median / base:.3f} x the loop's time")
