@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmdl.batch import ImageBatch
 from mmdl.errors import UserError
 from mmdl.models.features import LayerGroup
+from mmdl.models.layers.layer_split import named_layers
 from mmdl.models.layers.normalize import Normalize
 from mmdl.models.layers.scale import Scale
 
@@ -110,11 +111,7 @@ class Airbench(nn.Module):
 
     def layer_groups(self) -> list[LayerGroup]:
         """`whitening`, `group1` to `group3`, `fully_connected`."""
-        return [
-            LayerGroup(name, [layer])
-            for name, layer in self.layers.named_children()
-            if any(True for _ in layer.parameters())
-        ]
+        return named_layers(self.layers)
 
 
 def _group(before: int, after: int, momentum: float) -> nn.Sequential:

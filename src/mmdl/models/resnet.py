@@ -12,6 +12,7 @@ from torchvision.models.resnet import BasicBlock
 from mmdl.batch import ImageBatch
 from mmdl.errors import UserError
 from mmdl.models.features import LayerGroup
+from mmdl.models.layers.layer_split import named_layers
 from mmdl.models.layers.normalize import Normalize
 from mmdl.models.layers.scale import Scale
 
@@ -74,11 +75,7 @@ class ResNet(nn.Module):
 
     def layer_groups(self) -> list[LayerGroup]:
         """`stem`, `stage1` to `stage4` (of ResNet-9 to `stage3`), `fully_connected`."""
-        return [
-            LayerGroup(name, [layer])
-            for name, layer in self.layers.named_children()
-            if any(True for _ in layer.parameters())
-        ]
+        return named_layers(self.layers)
 
 
 def _convolution(before: int, after: int, pool: int = 1) -> nn.Sequential:

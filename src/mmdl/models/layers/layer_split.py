@@ -7,6 +7,18 @@ from torch import nn
 from mmdl.models.features import LayerGroup
 
 
+def named_layers(layers: nn.Module) -> list[LayerGroup]:
+    """One group a child that has parameters, under its name.
+
+    Args:
+        layers: An `nn.Sequential` of named layers, from input to output.
+
+    >>> [group.name for group in named_layers(nn.ModuleDict({"conv": nn.Conv2d(3, 4, 1), "relu": nn.ReLU()}))]
+    ['conv']
+    """
+    return [LayerGroup(name, [layer]) for name, layer in layers.named_children() if list(layer.parameters())]
+
+
 def split_layers(backbone: nn.Module) -> list[LayerGroup]:
     """Split a backbone into `stem`, its repeated blocks, and `neck`, from input to output.
 
