@@ -211,7 +211,7 @@ def _bind(
         yield UserError(
             f"{prefix}{key}: {target} has no argument {key!r}",
             valid=near or "no arguments",
-            fix=f"{prefix}{near.split(',')[0]}={node[key]}" if near else f"~{prefix}{key}",
+            fix=(f"{prefix}{near.split(',')[0]}={node[key]}, or " if near else "") + f"~{prefix}{key}",
         )
     for name, parameter in signature.parameters.items():
         hint = f"{prefix}{name}={parameter.annotation or 'VALUE'}"

@@ -83,8 +83,8 @@ def _from_file(path: Path, images: Sequence[str]) -> list[str]:
 
 def _from_devkit(folder: Path, images: Sequence[str]) -> list[str]:
     """The development kit's numbers, whose meaning is in its `meta.mat`: they don't follow the order of the synsets."""
-    from scipy.io import loadmat  # type: ignore[import-untyped]
-    from scipy.io.matlab import MatReadError  # type: ignore[import-untyped]
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         synsets = loadmat(folder / _META, squeeze_me=True)["synsets"]
