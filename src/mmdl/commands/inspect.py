@@ -54,6 +54,11 @@ def main(cfg: DictConfig) -> None:
 
     loaded = load_run(Path(cfg.root).expanduser(), str(cfg.run), str(cfg.weights))
     if cfg.get("data") is not None:
+        if "_target_" in cfg.data:
+            raise UserError(
+                "data= was given, and inspect takes samples of the run's own data",
+                valid="+data.root=FOLDER where that data has moved, or image=FILE for any other image",
+            )
         loaded.config.data = OmegaConf.merge(loaded.config.data, cfg.data)
     if errors := static_errors(loaded.config):
         raise UserErrors(errors)

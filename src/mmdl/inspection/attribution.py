@@ -10,6 +10,9 @@ from torch.nn.functional import interpolate
 
 from mmdl.inspection.trace import Layer, Trace
 
+PASSED_ON = ("Input normalisation", "Pooling", "Batch norm", "Group norm", "Layer norm", "Dropout")
+"""Kinds of stages that Grad-CAM does not look at."""
+
 
 class GradCAM(NamedTuple):
     """Where the evidence for a class lies.
@@ -44,8 +47,11 @@ def saliency(trace: Trace, classes: Tensor) -> Tensor:
 
 
 def grad_cam_layer(trace: Trace) -> Layer | None:
-    """The stage whose maps Grad-CAM weights: the last one with maps that is no pooling; None without any."""
-    candidates = [layer for layer in trace.map_layers if layer.kind not in ("Pooling", "Input normalisation")]
+    """The stage whose maps Grad-CAM weights: the last one with maps that finds something; None without any.
+
+    Pooling, norms and dropout only pass on what a convolution and its activation have found.
+    """
+    candidates = [layer for layer in trace.map_layers if layer.kind not in PASSED_ON]
     return candidates[-1] if candidates else None
 
 

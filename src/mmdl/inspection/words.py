@@ -33,8 +33,8 @@ def explanation(layer: Layer) -> str:
         return f"max(0, x): what is negative becomes 0. Here {zero:.0%} of the values are 0."
     if layer.kind == "Batch norm":
         return (
-            "Each map is shifted and scaled by the mean and the deviation that training saw, so that 0, where ReLU "
-            "cuts, lies in the middle of what is usual."
+            "Each map is shifted and scaled by the mean and the deviation that it had in training: what is usual for "
+            "a map becomes about 0."
         )
     if layer.kind == "Pooling" and len(given) == 3:
         before, after = given[1] * given[2], max(1, int(torch.tensor(shape[1:]).prod()))

@@ -64,7 +64,9 @@ def test_each_image_of_a_batch_has_its_own(cnn, image):
 
 
 def test_the_last_maps_before_the_pooling_are_weighted(cnn, image):
-    passed = trace(cnn(), image[None])
+    for position in ("convolution", "stage"):
+        passed = trace(cnn(norm_position=position), image[None])
+        assert grad_cam_layer(passed).name == "relu2"
     found = grad_cam(passed, torch.tensor([2]))
     assert (found.layer, tuple(found.coarse.shape), tuple(found.heat.shape)) == (
         "relu2",

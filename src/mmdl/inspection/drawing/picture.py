@@ -161,17 +161,14 @@ def number(value: float) -> str:
     """A number in few characters.
 
     >>> number(0.0), number(3.14159), number(-0.00012), number(12345.6)
-    ('0', '3.14', '-1.2e-4', '12,346')
+    ('0', '3.14', '−1.2e−4', '12,346')
     """
-    if value == 0:
+    size = abs(value)
+    if size == 0:
         return "0"
-    if abs(value) >= 1000:
-        return f"{value:,.0f}" if abs(value) < 1e6 else _scientific(value)
-    if abs(value) < 0.01:
-        return _scientific(value)
-    return f"{value:.3g}"
-
-
-def _scientific(value: float) -> str:
-    digits, _, exponent = f"{value:.1e}".partition("e")
-    return f"{digits}e{int(exponent)}"
+    if size < 0.01 or size >= 1e6:
+        digits, _, exponent = f"{value:.1e}".partition("e")
+        text = f"{digits}e{int(exponent)}"
+    else:
+        text = f"{value:,.0f}" if size >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")  # a minus, and not a hyphen at which a line breaks
