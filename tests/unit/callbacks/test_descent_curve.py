@@ -29,7 +29,8 @@ ARM = (
 def points(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [
-        {"step": r["step"]} | {k.removeprefix("descent/"): v for k, v in r.items() if k.startswith("descent/")}
+        {"step": r["step"]}
+        | {k.removeprefix("descent/"): v for k, v in r.items() if k.startswith("descent/")}
         for r in rows
         if "descent/train_loss" in r
     ]
@@ -156,7 +157,13 @@ def test_seconds_go_on_after_a_resume(tmp_path, run_command, monkeypatch):
 
 
 def test_noise_of_batches_without_single_samples_is_refused(tmp_path, run_command):
-    words = ("+experiment=vqa", "quick=true", "logger=none", "evaluator=[vqa_accuracy]", f"run.root={tmp_path}")
+    words = (
+        "+experiment=vqa",
+        "quick=true",
+        "logger=none",
+        "evaluator=[vqa_accuracy]",
+        f"run.root={tmp_path}",
+    )
     with pytest.raises(UserError, match="VQABatch") as caught:
         run_command("train", *words, "callbacks=[default,descent_curve]", "run.id=a")
     assert "noise_points=0" in caught.value.fix

@@ -33,7 +33,9 @@ def by_hand(groups):
 def logged(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return {
-        row["step"]: {k.removeprefix("gradient_norm/"): v for k, v in row.items() if k.startswith("gradient_norm/")}
+        row["step"]: {
+            k.removeprefix("gradient_norm/"): v for k, v in row.items() if k.startswith("gradient_norm/")
+        }
         for row in rows
         if "gradient_norm/total" in row
     }
@@ -75,7 +77,9 @@ def test_equals_the_norms_by_hand_before_clipping(spied, overrides):
     assert len(found) == (4 if "trainer.accumulate_grad_batches=2" in overrides else 8)
     names = {f"convolution{n}" for n in (1, 2, 3, 4)} | {"fully_connected1", "fully_connected2", "total"}
     for step, norms in found.items():
-        assert norms.keys() == names - ({"convolution1"} if "task.freeze=[convolution1]" in overrides else set())
+        assert norms.keys() == names - (
+            {"convolution1"} if "task.freeze=[convolution1]" in overrides else set()
+        )
         for name, value in norms.items():
             assert value == pytest.approx(expected[step][name], rel=1e-5), (step, name)
         assert norms["total"] > 0.01

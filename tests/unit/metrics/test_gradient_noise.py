@@ -62,7 +62,9 @@ def test_both_parts_are_unbiased_for_known_noise():
     for _ in range(4000):
         shifts = torch.from_numpy(mean + deviations * rng.standard_normal((10, 3)))
         # the gradient of w . shift by w is the shift
-        found.append(gradient_noise(lambda p, s: p["w"] @ s["g"], {"w": torch.zeros(3).double()}, {"g": shifts}))
+        found.append(
+            gradient_noise(lambda p, s: p["w"] @ s["g"], {"w": torch.zeros(3).double()}, {"g": shifts})
+        )
     traces, norms = (np.array([getattr(one, name) for one in found]) for name in ("trace", "squared_norm"))
     for values, expected in ((traces, (deviations**2).sum()), (norms, (mean**2).sum())):
         error = values.std() / len(values) ** 0.5
