@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from itertools import chain
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,7 +81,7 @@ def test_every_arm_sees_every_sample_once_an_epoch_in_batches_of_its_size(study)
         steps = 64 // size
         assert len(batches) == 2 * steps
         for epoch in range(2):
-            rows = sum(batches[epoch * steps : (epoch + 1) * steps], [])
+            rows = list(chain.from_iterable(batches[epoch * steps : (epoch + 1) * steps]))
             assert sorted(rows) == list(range(64))
             # one order for all arms: what differs is after how many samples a step is taken
             assert rows == grouped_order(np.arange(65), 0, epoch, group=False).tolist()
