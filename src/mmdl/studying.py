@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from omegaconf import DictConfig
 
-from mmdl.assembly import build_data
+from mmdl.assembly import build_data, chosen
 from mmdl.commands.check import check_objects
 from mmdl.errors import UserError
 from mmdl.instantiate import instantiate
@@ -93,9 +93,8 @@ def _train_arm(arm: Arm, label: str, train: Train, study_id: str) -> None:
     if is_finished(arm):
         log.info("%-12s %s has finished before", label, arm.name)
         return
-    if is_other_training(
-        arm
-    ):  # changed on purpose (allow_changes=true): what it has done so far is of no use
+    if is_other_training(arm):
+        # Changed on purpose (allow_changes=true): what the arm has done so far is of no use.
         shutil.rmtree(arm.run.path)
     log.info("%-12s %s: %s", label, arm.name, arm.described())
     try:
@@ -104,9 +103,8 @@ def _train_arm(arm: Arm, label: str, train: Train, study_id: str) -> None:
     except UserError as error:
         error.given = f"arm {arm.name!r}: {error.given}"
         error.fix = error.fix.replace("optimizer.lr", f"study.arms.{arm.name}.optimizer.lr")
-        error.fix += (
-            f"; the same command with resume={study_id} allow_changes=true keeps the arms that have finished"
-        )
+        kept = f"the same command with resume={study_id} allow_changes=true keeps the arms that have finished"
+        error.fix = f"{error.fix}; {kept}" if error.fix else kept
         raise
 
 
@@ -129,18 +127,19 @@ def _figures(arms: list[Arm], report: Report) -> Figures:
 
 
 def _take_weights(run: RunFolder, best: Arm) -> None:
-    """Copy the best arm's weights and predictions, so that `eval` and `predict` take the study like any run."""
-    for ours, theirs in ((run.checkpoints, best.run.checkpoints), (run.predictions, best.run.predictions)):
+    """Copy the best arm's weights and results, so that `eval` and `predict` take the study like any run."""
+    for name in ("checkpoints", "predictions", "evaluation"):
+        ours, theirs = (getattr(folder, name) for folder in (run, best.run))
         shutil.rmtree(ours, ignore_errors=True)
-        shutil.copytree(theirs, ours)
+        if theirs.is_dir():
+            shutil.copytree(theirs, ours)
 
 
 def _finish(cfg: DictConfig, run: RunFolder, data: DataModule, report: Report, figures: Figures) -> None:
     """Summary, trackers, table and card."""
-    from lightning.pytorch.loggers import WandbLogger
-
     from mmdl.runs.card import card
     from mmdl.runs.jsonl_logger import JsonlLogger
+    from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_logger import finish_wandb
 
     run.write_summary(figures)
@@ -148,12 +147,11 @@ def _finish(cfg: DictConfig, run: RunFolder, data: DataModule, report: Report, f
     run.metrics_file.unlink(missing_ok=True)  # of a study that had finished before and was resumed
     with _environment():
         loggers: list[Any] = [JsonlLogger(run.metrics_file)]
-        loggers += [instantiate(node) for node in cfg.logger.values() if node is not None]
+        loggers += [instantiate(node) for node in chosen(cfg.logger).values()]
         for logger in loggers:
             logger.log_metrics({name: figure["value"] for name, figure in report.figures.items()}, step=0)
-            if isinstance(logger, WandbLogger):
-                for name, path in report.pictures.items():
-                    logger.log_image(name, [str(path)])
+        log_images(loggers, report.pictures, step=0)
+        for logger in loggers:
             logger.finalize("success")
         finish_wandb(loggers, figures, None)
     split = "test" if data.has_split("test") else "val"

@@ -129,7 +129,7 @@ def test_all_errors_come_at_once_with_path_and_fix():
         }
     )
     assert [(error.given.split(": ")[0], error.valid.split(",")[0], error.fix) for error in found] == [
-        ("data.batch_sze", "batch_size", "data.batch_size=4"),
+        ("data.batch_sze", "batch_size", "data.batch_size=4, or ~data.batch_sze"),
         ("data.root is missing", "", "+data.root=Path"),
         ("data.split", "str", "data.split=\"'3'\""),
         ("data.pool", "mean", "data.pool=mean"),

@@ -11,10 +11,11 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from mmdl.callbacks.checkpoints import Checkpoints
 from mmdl.data.base import DataModule
 from mmdl.data.sampler import spread_rows
-from mmdl.evaluators.base import EvaluationContext
+from mmdl.evaluators.base import Artifact, EvaluationContext
 from mmdl.figures.learning_curves import CurvePoint, draw_learning_curves
 from mmdl.figures.style import save_png
 from mmdl.runs.checkpoint_io import step_of
+from mmdl.runs.tracker_images import log_images
 from mmdl.tasks.base import Task
 
 
@@ -103,7 +104,9 @@ class LearningCurves(Callback):
             self.stopped = self.points[-1]
         if self.points and trainer.is_global_zero:
             figure = draw_learning_curves(self.points, self.score or "", self.chosen, self.stopped)
-            save_png(figure, self.folder / "curves.png")
+            path = save_png(figure, self.folder / "curves.png")
+            shown = Artifact(path, "train and validation by epoch")
+            log_images(trainer.loggers, {"curves": shown}, trainer.global_step)
 
     def figures(self) -> dict[str, float]:
         """For the summary: the chosen and the last epoch, and the losses and gaps there."""
@@ -136,9 +139,8 @@ class LearningCurves(Callback):
         elif self.chosen is not None:
             lines.append(f"validation chose the last epoch, {last.epoch:g}: longer training may be better")
         if last.gap is not None:
-            chosen = self.chosen
-            earlier = chosen.gap if chosen is not None and chosen is not last else None
-            first = f"{earlier:.3f} at the chosen epoch, " if earlier is not None else ""
+            earlier = self.chosen.gap if self.chosen is not None and self.chosen is not last else None
+            first = "" if earlier is None else f"{earlier:.3f} at the chosen epoch, "
             lines.append(f"gap between val and train loss: {first}{last.gap:.3f} at the end")
         return [*lines, f"curves   {self.folder / 'curves.png'}"]
 

@@ -73,16 +73,34 @@ def make_arms(cfg: DictConfig, study: Study, run: RunFolder, data: DataModule) -
 
 
 def _arm(cfg: DictConfig, name: str, settings: dict[str, Any], run: RunFolder, count: int) -> Arm:
-    config = cfg.copy()
-    OmegaConf.set_struct(config, False)
+    folder = RunFolder(run.path / "arms", name)
+    own = {"root": str(folder.root), "id": f"{run.id}.{name}", "dir": str(folder.path)}
+    # The saved configuration of a study that is resumed holds its folder where there was ${run.dir}.
+    config = OmegaConf.create(_moved(OmegaConf.to_container(cfg, resolve=False), str(run.path), own["dir"]))
     if settings.get("data.batch_size") == WHOLE:
         settings["data.batch_size"] = count
     for key, value in settings.items():
         OmegaConf.update(config, key, value, force_add=True)
-    folder = RunFolder(run.path / "arms", name)
-    config.study, config.resume, config.allow_changes = None, None, False
-    config.run = {"root": str(folder.root), "id": f"{run.id}.{name}", "dir": str(folder.path)}
+    config.study, config.resume, config.allow_changes, config.run = None, None, False, own
+    wandb = (config.get("logger") or {}).get("wandb")
+    if wandb is not None:
+        wandb.run_id = own["id"]
     return Arm(name, settings, config, folder)
+
+
+def _moved(value: Any, before: str, after: str) -> Any:
+    """Plain containers with paths into another folder.
+
+    >>> _moved({"folder": "runs/x/checkpoints", "other": ["runs/xy", 3]}, "runs/x", "runs/x/arms/a")
+    {'folder': 'runs/x/arms/a/checkpoints', 'other': ['runs/xy', 3]}
+    """
+    if isinstance(value, Mapping):
+        return {key: _moved(item, before, after) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, before, after) for item in value]
+    if isinstance(value, str) and (value == before or value.startswith(before + "/")):
+        return after + value[len(before) :]
+    return value
 
 
 def _name_errors(name: str, settings: object) -> list[UserError]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from omegaconf import DictConfig
 
+from mmdl.evaluators.base import Artifact
 from mmdl.runs.folder import RunFolder
 
 Figures = dict[str, dict[str, Any]]
@@ -46,7 +47,7 @@ class Report(NamedTuple):
     best: str
     figures: Figures
     lines: list[str]
-    pictures: dict[str, Any]
+    pictures: dict[str, Artifact]
 
 
 class Study(Protocol):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from mmdl.callbacks.descent_curve import PREFIX
 from mmdl.errors import UserError
+from mmdl.evaluators.base import Artifact
 from mmdl.figures.descent import Curve, draw_descent
 from mmdl.figures.style import save_png
 from mmdl.runs.files import write_text
@@ -71,9 +72,10 @@ class DescentStudy:
         write_text(run.path / "descent_curves.csv", _csv(["arm", *POINT_COLUMNS], cells))
         curves = [Curve(_label(row), row.batch_size, points[row.arm]) for row in rows]
         picture = save_png(draw_descent(curves), run.path / "descent.png")
+        shown = Artifact(picture, "loss by epochs, steps and seconds, and the gradient-noise scale")
         monitor = str(arms[0].config.monitor.name).removeprefix("val/")
         lines = [*_table(rows, monitor), *_notes(rows, points, picture)]
-        return Report(best, _figures(arms, rows, points, monitor), lines, {"descent": picture})
+        return Report(best, _figures(arms, rows, points, monitor), lines, {"descent": shown})
 
 
 def read_points(metrics: Path) -> list[dict[str, float]]:
