@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Unpack, get_args
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
@@ -11,7 +12,7 @@ from mmdl.batch import ImageBatch
 from mmdl.errors import UserError, nearest
 from mmdl.tasks.base import Task, TaskOptions
 
-TestTimeAugmentation = Literal["none", "flip", "flip_translate"]
+TestTimeAugmentation = Literal["none", "flip", "translate", "flip_translate"]
 
 
 class ClassificationTask(Task):
@@ -23,8 +24,9 @@ class ClassificationTask(Task):
         schedule: As for `Task`.
         label_smoothing: Share of the probability that is spread over all classes (Szegedy et al. 2016), in [0, 1).
         test_time_augmentation: In evaluation, average the logits over the image (`none`), its mirror image too
-            (`flip`), or both of them and of the image moved by a pixel up-left and down-right (`flip_translate`;
-            Jordan 2024, arXiv:2404.00498).
+            (`flip`), the image moved by a pixel to each of the four sides (`translate`, for what has a left and a
+            right, such as digits), or image and mirror image, also moved by a pixel up-left and down-right
+            (`flip_translate`; Jordan 2024, arXiv:2404.00498).
         **options: As for `Task`.
 
     Raises:
@@ -61,16 +63,23 @@ class ClassificationTask(Task):
 
     def logits(self, images: Tensor) -> Tensor:
         """`(N, C, H, W)` images to `(N, K)` float32 logits, averaged over the views of each image."""
-        if self.test_time_augmentation == "none":
+        kind = self.test_time_augmentation
+        if kind == "none":
             return self.model(images).float()
-        both = self._with_mirror(images)
-        if self.test_time_augmentation == "flip":
-            return both
+        if kind == "flip":
+            return self._with_mirror(images)
         height, width = images.shape[-2:]
         padded = pad(images.float(), (1, 1, 1, 1), mode="reflect")
-        moved = self._with_mirror(padded[..., :height, :width])
-        moved = 0.5 * (moved + self._with_mirror(padded[..., 2 : height + 2, 2 : width + 2]))
-        return 0.5 * (both + moved)
+
+        def moved(down: int, right: int) -> Tensor:
+            return padded[..., 1 - down : 1 - down + height, 1 - right : 1 - right + width]
+
+        if kind == "translate":
+            views = [moved(0, 0), moved(-1, 0), moved(1, 0), moved(0, -1), moved(0, 1)]
+            return torch.stack([self.model(view).float() for view in views]).mean(0)
+        both = self._with_mirror(images)
+        corners = 0.5 * (self._with_mirror(moved(1, 1)) + self._with_mirror(moved(-1, -1)))
+        return 0.5 * (both + corners)
 
     def _with_mirror(self, images: Tensor) -> Tensor:
         return 0.5 * (self.model(images).float() + self.model(images.flip(3)).float())

@@ -88,6 +88,14 @@ def test_flipped_and_moved_views_are_averaged():
     assert torch.allclose(task.logits(images), expected, atol=1e-5)
 
 
+def test_moved_views_are_averaged_without_a_mirror():
+    task, images = make_task(test_time_augmentation="translate").eval(), make_batch()["images"]
+    padded = pad(images.float(), (1, 1, 1, 1), mode="reflect")
+    corners = [(1, 1), (0, 1), (2, 1), (1, 0), (1, 2)]
+    views = [task.model(padded[:, :, row : row + 8, column : column + 8]) for row, column in corners]
+    assert torch.allclose(task.logits(images), sum(views) / 5, atol=1e-5)
+
+
 def test_training_sees_no_views():
     batch = make_batch()
     plain, flipping = make_task(), make_task(test_time_augmentation="flip")
