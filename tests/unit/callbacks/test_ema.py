@@ -37,7 +37,7 @@ def same(found, expected):
         ({"decay": 0.7, "warmup": False, "update_every_n_steps": 3}, lambda n: 0.7),
         ({"decay": 0.7, "warmup": False, "update_starting_at_step": 5}, lambda n: 0.7),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_the_average_is_the_one_by_hand(settings, decay_of, train):
     run = train(EMA(**settings))
