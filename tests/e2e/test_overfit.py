@@ -106,9 +106,16 @@ def test_the_card_names_the_epoch(tmp_path, run_command, capsys):
     assert str(tmp_path / "x" / "curves.png") in out
 
 
-def test_settings_of_a_callback_that_is_not_chosen_are_an_error(run_command):
-    from mmdl.errors import UserError
-
-    with pytest.raises(UserError) as caught:
-        run_command("check", "+experiment=overfit", "callbacks=[default]")
-    assert "callbacks.early_stopping has settings, but early_stopping is not chosen" in str(caught.value)
+def test_the_callbacks_can_be_taken_away(tmp_path, run_command):
+    run_command(
+        "train",
+        "+experiment=overfit",
+        "quick=true",
+        "logger=none",
+        "callbacks=[default]",
+        f"run.root={tmp_path}",
+        "run.id=x",
+    )
+    summary = json.loads((tmp_path / "x" / "summary.json").read_text())
+    assert summary["steps"]["value"] == 4
+    assert not any(name.startswith("curves/") for name in summary)

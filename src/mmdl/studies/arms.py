@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from mmdl.assembly import build_task, static_errors
+from mmdl.assembly import build_task, chosen, static_errors
 from mmdl.errors import UserError, UserErrors
 from mmdl.runs.folder import RunFolder
 from mmdl.runs.opening import FREE_KEYS
@@ -163,7 +163,7 @@ def is_other_training(arm: Arm) -> bool:
 
 
 def _callback_errors(cfg: DictConfig, study: Study) -> list[UserError]:
-    given = [str(name) for name, node in (cfg.get("callbacks") or {}).items() if node is not None]
+    given = chosen(cfg.get("callbacks"))
     missing = [name for name in study.needs_callbacks if name not in given]
     return [
         UserError(
