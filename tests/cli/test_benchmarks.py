@@ -1,0 +1,43 @@
+"""The benchmarks of the README run and print their ratios; the figures are for a quiet machine."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+
+def run(repo, tmp_path, name, *words):
+    done = subprocess.run(
+        [sys.executable, str(repo / "benchmarks" / name), *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_readme_names_every_benchmark(repo):
+    named = set(re.findall(r"python benchmarks/(\w+\.py)", (repo / "README.md").read_text()))
+    assert named == {path.name for path in (repo / "benchmarks").glob("*.py")}
+
+
+@pytest.mark.parametrize("extra", [[], ["--plain"]], ids=["augmented", "plain"])
+def test_an_epoch_side_by_side(repo, tmp_path, extra):
+    from mmdl.data.mnist import write_fixture
+
+    write_fixture(tmp_path / "mnist")
+    out = run(repo, tmp_path, "mnist_epoch.py", "1", str(tmp_path / "mnist"), *extra)
+    ratios = dict(
+        re.findall(r"^(loop|mmdl|usual Lightning) .*?([\d.]+) x the loop's time$", out, re.MULTILINE)
+    )
+    assert ratios.keys() == {"loop", "mmdl", "usual Lightning"}
+    assert float(ratios["loop"]) == 1.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "arms"), [("allocator.py", 2), ("image_encoding.py", 3)])
+def test_the_others(repo, tmp_path, name, arms):
+    assert len(re.findall(r" x\d+\.\d\d$", run(repo, tmp_path, name, "1"), re.MULTILINE)) == arms
