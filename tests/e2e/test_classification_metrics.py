@@ -190,10 +190,10 @@ def test_ls_shows_the_accuracy(ten):
 
 def test_eval_gives_the_same_figures_and_files_and_does_not_read_train(ten, run_command, tmp_path, capsys):
     read = []
-    from mmdl.data.mnist import MNISTSource
+    from mmdl.data.sources.idx_images import IdxSource
 
-    patch, split = pytest.MonkeyPatch(), MNISTSource.split
-    patch.setattr(MNISTSource, "split", lambda self, name: read.append(name) or split(self, name))
+    patch, split = pytest.MonkeyPatch(), IdxSource.split
+    patch.setattr(IdxSource, "split", lambda self, name: read.append(name) or split(self, name))
     value = run_command("eval", "run=ten", f"root={ten.root}", f"output={tmp_path}")
     patch.undo()
     assert read == ["test"]
@@ -276,14 +276,14 @@ def test_without_a_test_split_the_best_weights_are_scored_on_validation(two, run
         "run.id=no_test",
         "data.root='without test'",
         "callbacks=[default,ema]",
-        "monitor.mode=min",
-        "monitor.name=val/accuracy",
+        "monitor.mode=max",
+        "monitor.name=val/loss",
     )
     run = _run(two.root, "no_test")
     assert run.summary["best/step"]["value"] < run.summary["steps"]["value"]
     value = run_command("eval", "run=no_test", f"root={two.root}", "split=val", f"output={tmp_path}")
-    assert run.summary["val/accuracy"]["value"] == value
-    assert run.summary["best/val/accuracy"]["value"] == pytest.approx(value, abs=1e-6)
+    assert run.summary["val/loss"]["value"] == pytest.approx(value, abs=1e-6)
+    assert run.summary["best/val/loss"]["value"] == pytest.approx(value, abs=1e-6)
     assert "threshold/best_f1" in run.summary
     assert not [name for name in run.summary if "best_threshold" in name]
     assert (run.path / "evaluation" / "val" / "roc.png").is_file()

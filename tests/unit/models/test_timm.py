@@ -41,6 +41,8 @@ def test_an_unknown_name_and_no_network(monkeypatch):
     with pytest.raises(UserError, match="unknown timm model 'resnet18x'") as caught:
         TimmClassifier("resnet18x", 3, 64, 5)
     assert "resnet18" in caught.value.valid
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", True
+    )  # the variable is read at the import
     with pytest.raises(UserError, match="pretrained=True"):
         TimmClassifier("resnet10t", 3, 64, 5, pretrained=True)
