@@ -52,6 +52,7 @@ _UNHELPFUL = (
     r".*does not accept a `weights_only`.*",
     r".*GPU available but not used.*",
     r".*to use tensor cores.*",
+    r".*torch\.jit\.script. is deprecated.*",
 )
 
 
