@@ -335,3 +335,13 @@ def test_the_fixture(tmp_path: Path) -> None:
     data = module(files, image_size=int(overrides["data.image_size"]))
     assert sizes(data) == {"train": 54, "val": 6, "test": 30}
     assert json.dumps(data.facts())
+
+
+def test_a_full_disk_is_not_said_to_be_a_wrong_path(files: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError(28, "No space left on device", "hub.arrow")
+
+    monkeypatch.setattr(datasets, "load_dataset", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        module(files)
+    assert caught.value.filename == "hub.arrow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,7 +108,9 @@ def open_hub(place: HubPlace, streaming: bool) -> dict[str, Any]:
         raise UserError(
             f"{what} can't be reached: {_first_line(error)}", valid=OFFLINE, fix="run it again with a network"
         ) from None
-    except (ValueError, RuntimeError, NotImplementedError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise  # a full disk: the command line says so, and no key of the data is at fault
         raise UserError(
             f"{what}: {_first_line(error)}", fix="check data.path, data.name and data.data_files"
         ) from None
