@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from mmdl.errors import UserError
 from mmdl.predictors.files import device_and_half, image_files
+from mmdl.runs.top_items import top_items, top_lines
 
 if TYPE_CHECKING:
     from mmdl.runs.loading import LoadedRun
@@ -63,15 +64,11 @@ def predict(
             with torch.no_grad(), torch.autocast(device.type, half, enabled=half is not None):
                 chances, best = task.logits(images).softmax(-1).topk(top_k)
             for sample, columns, values in zip(part, best.tolist(), chances.tolist(), strict=True):
-                top = [
-                    {"class": classes[c], "probability": round(p, 6)}
-                    for c, p in zip(columns, values, strict=True)
-                ]
+                top = top_items("class", classes, columns, values)
                 yield {**sample, "prediction": top[0]["class"], "top": top}
             bar.update(len(part))
 
 
 def lines(record: dict[str, Any]) -> list[str]:
     """The classes of one image, as a person reads them."""
-    width = max(len(item["class"]) for item in record["top"])
-    return [f"{item['class']:{width}}  {item['probability']:.4f}" for item in record["top"]]
+    return top_lines("class", record["top"])

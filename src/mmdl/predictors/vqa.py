@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from mmdl.errors import UserError
 from mmdl.predictors.files import device_and_half, image_files
+from mmdl.runs.top_items import top_items, top_lines
 
 if TYPE_CHECKING:
     from mmdl.runs.loading import LoadedRun
@@ -92,15 +93,11 @@ def predict(
             for sample, columns, values in zip(
                 part, outputs["answers"].tolist(), outputs["probabilities"].tolist(), strict=True
             ):
-                top = [
-                    {"answer": words[c], "probability": round(p, 6)}
-                    for c, p in zip(columns, values, strict=True)
-                ]
+                top = top_items("answer", words, columns, values)
                 yield {**sample, "answer": top[0]["answer"], "top": top}
             bar.update(len(part))
 
 
 def lines(record: dict[str, Any]) -> list[str]:
     """The answers to one question, as a person reads them."""
-    width = max(len(item["answer"]) for item in record["top"])
-    return [f"{item['answer']:{width}}  {item['probability']:.4f}" for item in record["top"]]
+    return top_lines("answer", record["top"])

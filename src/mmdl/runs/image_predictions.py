@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmdl.runs.top_items import top_items
+
 if TYPE_CHECKING:
     from mmdl.data.images import ImageDataModule
 
@@ -37,10 +39,7 @@ def image_records(
                 "label": classes[label] if label >= 0 else None,
                 "prediction": classes[columns[0]],
                 "correct": columns[0] == label if label >= 0 else None,
-                "top": [
-                    {"class": classes[c], "probability": round(p, 6)}
-                    for c, p in zip(columns, values, strict=True)
-                ],
+                "top": top_items("class", classes, columns, values),
             }
         )
     return records

@@ -12,6 +12,7 @@ import numpy as np
 from mmdl.data.vqa import VQADataModule
 from mmdl.metrics.vqa_accuracy import vqa_accuracy
 from mmdl.runs.files import write_text
+from mmdl.runs.top_items import top_items
 
 
 def vqa_predictions(
@@ -35,10 +36,7 @@ def vqa_predictions(
     for row, columns, probabilities in zip(
         outputs["rows"].tolist(), outputs["answers"].tolist(), outputs["probabilities"].tolist(), strict=True
     ):
-        top = [
-            {"answer": words[c], "probability": round(p, 6)}
-            for c, p in zip(columns, probabilities, strict=True)
-        ]
+        top = top_items("answer", words, columns, probabilities)
         answers = list(references[row])
         yield {
             "question_id": ids[row],
