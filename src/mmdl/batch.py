@@ -66,12 +66,50 @@ class ImageBatch(TypedDict, total=False):
     """`(N, K)` float32 probability of each class, where an augmentation mixed images; it goes before `labels`."""
 
 
+class ImageTextBatch(TypedDict, total=False):
+    """`I` images with `T >= I` captions; each image is there once, however many captions it has.
+
+    Either `images` or `image_features` (of a frozen tower, from the cache) is present; likewise `tokens` or
+    `text_features`.
+    """
+
+    rows: Required[Tensor]
+    """`(I,)` int64: row of each image in its split's index."""
+    image_ids: Required[Tensor]
+    """`(I,)` int64: equal for equal images; a caption of one is a positive of the other, and no negative."""
+    caption_rows: Required[Tensor]
+    """`(T,)` int64: row of each caption in its split's index."""
+    image_index: Required[Tensor]
+    """`(T,)` int64: which of the `I` images each caption describes."""
+    images: NotRequired[Tensor]
+    """`(I, 3, H, W)` uint8 RGB in [0, 255]; float in the same range after an augmentation. The model normalises."""
+    tokens: NotRequired[Tensor]
+    """`(T, L)` int64 token ids, right-padded."""
+    token_mask: NotRequired[Tensor]
+    """`(T, L)` bool, True at real tokens."""
+    image_features: NotRequired[Tensor]
+    """`(I, P)` float pooled feature of the image tower, before the projection."""
+    text_features: NotRequired[Tensor]
+    """`(T, E)` float pooled feature of the text tower, before the projection."""
+
+
 SPECS: dict[type, dict[str, TensorSpec]] = {
     ImageBatch: {
         "rows": TensorSpec(("N",), "int64"),
         "images": TensorSpec(("N", "C", "H", "W"), "uint8"),
         "labels": TensorSpec(("N",), "int64"),
         "targets": TensorSpec(("N", "K"), "float32"),
+    },
+    ImageTextBatch: {
+        "rows": TensorSpec(("I",), "int64"),
+        "image_ids": TensorSpec(("I",), "int64"),
+        "caption_rows": TensorSpec(("T",), "int64"),
+        "image_index": TensorSpec(("T",), "int64"),
+        "images": TensorSpec(("I", 3, "H", "W"), "uint8"),
+        "tokens": TensorSpec(("T", "L"), "int64"),
+        "token_mask": TensorSpec(("T", "L"), "bool"),
+        "image_features": TensorSpec(("I", "P"), "float"),
+        "text_features": TensorSpec(("T", "E"), "float"),
     },
     VQABatch: {
         "rows": TensorSpec(("Q",), "int64"),

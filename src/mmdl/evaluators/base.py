@@ -120,9 +120,10 @@ def brief_names(evaluators: Iterable[Evaluator], names: Iterable[str], split: st
     >>> brief_names([Wordy()], ["val/accuracy", "val/auroc", "val/loss", "val/x/class/1"], "val")
     ['val/accuracy', 'val/loss']
     """
-    names = [name for name in names if name.count("/") == 1]
     lists = [brief for e in evaluators if (brief := getattr(e, "brief", None)) is not None]
-    if not lists:
-        return names
     wanted = {f"{split}/{name}" for brief in lists for name in (*brief, "loss")}
-    return [name for name in names if name in wanted or not name.startswith(f"{split}/")]
+    return [
+        name
+        for name in names
+        if name in wanted or (name.count("/") == 1 and not (lists and name.startswith(f"{split}/")))
+    ]

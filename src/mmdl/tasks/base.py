@@ -101,13 +101,18 @@ class Task(pl.LightningModule):
     def evaluate_batch(self, batch: Any) -> tuple[dict[str, Tensor], Tensor | None]:
         """Outputs for the evaluators, and the mean loss where the batch has targets.
 
-        The outputs have one row a sample; `rows` (N,) int64 names the samples.
+        The outputs have one row a sample; `rows` (N,) int64 names the samples. Outputs of another kind, with as many
+        rows as they like, share a first part of their names: `captions/embeddings` goes by `captions/rows`.
         """
         raise TypeError(f"{type(self).__name__} has no evaluate_batch()")
 
     def count(self, batch: Any) -> int:
         """Number of samples in a batch."""
         raise TypeError(f"{type(self).__name__} has no count()")
+
+    def loss_of_split(self, context: EvaluationContext) -> list[Result]:
+        """`loss` of a whole split from the outputs of all ranks, where the loss of a batch is no mean over samples."""
+        return []
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -239,6 +244,7 @@ class Task(pl.LightningModule):
         context = EvaluationContext(self, data, split, outputs, self.quick, final, self.recorded)
         self.context = context
         results = [Result("loss", loss / count, count)] if count else []
+        results += self.loss_of_split(context)
         for evaluator in self.evaluators.values():
             if split in evaluator.splits:
                 results += evaluator.run(context)
@@ -265,7 +271,12 @@ class Task(pl.LightningModule):
         merged = {
             name: np.concatenate([part[name] for part in filled]) for name in (filled[0] if filled else {})
         }
-        if merged:
-            order = np.argsort(merged["rows"], kind="stable")
-            merged = {name: value[order] for name, value in merged.items()}
+        orders = {
+            name.removesuffix("rows"): np.argsort(rows, kind="stable")
+            for name, rows in merged.items()
+            if name.rpartition("/")[2] == "rows"
+        }
+        merged = {
+            name: value[orders["/".join([*name.split("/")[:-1], ""])]] for name, value in merged.items()
+        }
         return merged, sum(part[1] for part in parts), sum(part[2] for part in parts)
