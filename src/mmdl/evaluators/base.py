@@ -84,6 +84,9 @@ class Evaluator(Protocol):
     `tunes(data) -> bool`
         Whether it chooses something on the validation split (a threshold) that it applies to the test split. It is
         then run on `val` with the final weights before it is run on `test`.
+    `pictures(context, folder) -> Iterator[Artifact]`
+        Writes pictures into `folder` that are worth a look at every validation during training; after `run` was called
+        with the same context, on one rank.
     `write(context, folder) -> Iterator[Artifact]`
         Writes files into `folder` after `run` was called with the same context; on one rank, in a final evaluation.
     `notes(context) -> Iterator[str]`
