@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from mmdl.data.base import DataModule
 from mmdl.data.sampler import IntArray
+from mmdl.errors import UserError
 from mmdl.evaluators.base import EvaluationContext, Evaluator, Result, qualified
 from mmdl.models.layers.eval_mode import eval_mode
 from mmdl.optim.groups import freeze as freeze_groups
@@ -112,6 +113,10 @@ class Task(pl.LightningModule):
 
     def loss_of_split(self, context: EvaluationContext) -> list[Result]:
         """`loss` of a whole split from the outputs of all ranks, where the loss of a batch is no mean over samples."""
+        return []
+
+    def trainer_errors(self, trainer: Mapping[str, Any]) -> list[UserError]:
+        """What of the trainer's settings (the config's `trainer`) this task can't be trained with."""
         return []
 
     # -- training ---------------------------------------------------------------------------------------------------
