@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from mmdl.models.features import ImageFeatures, LayerGroup
-from mmdl.models.layers.layer_split import split_layers
 from mmdl.models.layers.normalize import Normalize
+from mmdl.models.layers.open_clip_groups import visual_groups
 from mmdl.models.layers.open_clip_model import load_open_clip
 
 
@@ -64,11 +64,4 @@ class OpenCLIPImageTower(nn.Module):
 
     def layer_groups(self) -> list[LayerGroup]:
         """`stem`, the blocks, and `neck` (final norm and projection)."""
-        return split_layers(getattr(self.visual, "trunk", self.visual)) + self._adapter()
-
-    def _adapter(self) -> list[LayerGroup]:
-        """The head that open_clip puts on a timm trunk."""
-        if not hasattr(self.visual, "trunk"):
-            return []
-        group = LayerGroup("head", [self.visual.get_submodule("head")])
-        return [group] if group.parameters() else []
+        return visual_groups(self.visual)

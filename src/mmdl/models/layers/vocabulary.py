@@ -8,6 +8,15 @@ PADDED_SHARE = 0.9
 """Embedding tables are padded to round sizes, never by more than a tenth."""
 
 
+def fits_vocabulary(rows: int, vocab_size: int) -> bool:
+    """Whether a tokenizer's number of ids goes with an embedding table of so many rows.
+
+    >>> fits_vocabulary(49408, 49408), fits_vocabulary(49408, 59)
+    (True, False)
+    """
+    return PADDED_SHARE * rows <= vocab_size <= rows
+
+
 def check_vocabulary(model: str, rows: int, vocab_size: int | None) -> None:
     """Compare a tokenizer's number of ids with the rows of an embedding table.
 
@@ -21,10 +30,10 @@ def check_vocabulary(model: str, rows: int, vocab_size: int | None) -> None:
 
     >>> check_vocabulary("bert", rows=30522, vocab_size=30522)
     """
-    if vocab_size is None or PADDED_SHARE * rows <= vocab_size <= rows:
+    if vocab_size is None or fits_vocabulary(rows, vocab_size):
         return
     raise UserError(
         f"the tokenizer has {vocab_size} ids, but {model} was built for {rows}: it is another model's tokenizer",
         fix="take the tokenizer of the same name: tokenizer=open_clip or tokenizer=transformers, "
-        "with data.tokenizer.name=${model.question_tower.name}",
+        "with data.tokenizer.name of the same model",
     )

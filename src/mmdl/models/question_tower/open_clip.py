@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdl.errors import UserError
 from mmdl.models.features import LayerGroup, QuestionFeatures
-from mmdl.models.layers.layer_split import split_layers
+from mmdl.models.layers.open_clip_groups import text_groups
 from mmdl.models.layers.open_clip_model import load_open_clip
+from mmdl.models.layers.text_length import set_text_length
 from mmdl.models.layers.vocabulary import check_vocabulary
 
 
@@ -49,7 +49,7 @@ class OpenCLIPQuestionTower(nn.Module):
         self.text: nn.Module = text
         check_vocabulary(f"open_clip's '{name}'", int(text.vocab_size), vocab_size)
         self.is_hugging_face = hasattr(text, "config")
-        self.max_length = _shorten(text, name, max_length)
+        self.max_length = set_text_length(text, name, max_length)
         text.output_tokens = True
         with torch.no_grad():
             blank = torch.zeros(1, self.max_length, dtype=torch.long)
@@ -81,22 +81,4 @@ class OpenCLIPQuestionTower(nn.Module):
 
     def layer_groups(self) -> list[LayerGroup]:
         """`stem` (embeddings), the blocks, and `neck` (final norm and projection)."""
-        if not self.is_hugging_face:
-            return split_layers(self.text)
-        projection = LayerGroup("projection", [self.text.get_submodule("proj")])
-        blocks = split_layers(self.text.get_submodule("transformer"))
-        return blocks + ([projection] if projection.parameters() else [])
-
-
-def _shorten(text: Any, name: str, max_length: int | None) -> int:
-    """Let `text` run on `max_length` tokens; returns how many it runs on."""
-    context = int(text.context_length)
-    if max_length is None or max_length == context:
-        return context
-    is_causal = getattr(text, "attn_mask", None) is not None and text.cls_emb is None
-    if max_length > context or not is_causal or text.pool_type not in ("argmax", "eos"):
-        raise UserError(
-            f"max_length={max_length}: '{name}' needs its {context} tokens", valid=f"null or {context}"
-        )
-    text.register_buffer("attn_mask", text.attn_mask[:max_length, :max_length].clone(), persistent=False)
-    return max_length
+        return text_groups(self.text)
