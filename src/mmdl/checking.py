@@ -30,7 +30,7 @@ class Cost(NamedTuple):
         flops_per_sample: Forward floating-point operations of one sample (a multiply-add counts 2); matrix products,
             convolutions and attention are counted, recurrent and element-wise operations are not.
         state_bytes: Weights, gradients and optimizer state.
-        activation_bytes: What the backward pass keeps of one training batch.
+        activation_bytes: What the backward pass keeps of the samples that are encoded at a time.
     """
 
     parameters: int
@@ -145,8 +145,9 @@ def first_batch(data: DataModule, split: str = "train") -> dict[str, Tensor]:
 
 def measure(task: Task, data: DataModule) -> Cost:
     """Parameters, forward FLOPs and an estimate of memory, from a forward pass over a few samples on the CPU."""
+    at_once = task.samples_at_once(data.batch_size)
     batch = data.dataset("train")[
-        np.arange(min(SAMPLES_FOR_COST, int(data.offsets("train")[-1])), dtype=np.int64)
+        np.arange(min(SAMPLES_FOR_COST, at_once, int(data.offsets("train")[-1])), dtype=np.int64)
     ]
     count = task.count(batch)
     kept: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -173,7 +174,7 @@ def measure(task: Task, data: DataModule) -> Cost:
     weights = sum(t.nbytes for t in task.model.state_dict().values())
     # gradient and two moments of AdamW, in the parameters' precision
     state = weights + sum(3 * p.nbytes for p in parameters if p.requires_grad)
-    activations = int(sum(kept.values()) / count * data.batch_size)
+    activations = int(sum(kept.values()) / count * at_once)
     return Cost(
         sum(p.numel() for p in parameters), trainable, counter.get_total_flops() / count, state, activations
     )

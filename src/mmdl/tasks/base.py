@@ -119,6 +119,10 @@ class Task(pl.LightningModule):
         """What of the trainer's settings (the config's `trainer`) this task can't be trained with."""
         return []
 
+    def samples_at_once(self, batch_size: int) -> int:
+        """Samples of a training batch whose activations exist at a time."""
+        return batch_size
+
     # -- training ---------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:

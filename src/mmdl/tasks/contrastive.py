@@ -130,12 +130,24 @@ class ContrastiveTask(Task):
         if self.loss_name == "infonce" and bias is not None:
             bias.requires_grad_(False)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Clamp the scale after the step, as CLIP does."""
+    def on_train_start(self) -> None:
+        """Clamp what a checkpoint or the model's settings brought."""
+        self._clamp_scale()
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Clamp the scale after the step, as CLIP does; `on_train_batch_end` comes after checkpoints are written."""
+        super().optimizer_step(*args, **kwargs)
+        self._clamp_scale()
+
+    @torch.no_grad()
+    def _clamp_scale(self) -> None:
         if self.max_log_scale is not None:
             model: Any = self.model
-            with torch.no_grad():
-                model.logit_scale.clamp_(max=self.max_log_scale)
+            model.logit_scale.clamp_(max=self.max_log_scale)
+
+    def samples_at_once(self, batch_size: int) -> int:
+        """Images whose activations exist at a time."""
+        return batch_size if self.micro_batch is None else min(batch_size, self.micro_batch)
 
     def evaluate_batch(self, batch: ImageTextBatch) -> tuple[dict[str, Tensor], Tensor | None]:
         """`rows` (I,) with `embeddings` (I, D); `captions/rows` (T,) with `captions/embeddings` (T, D) float32."""
