@@ -21,6 +21,7 @@ VERBS = {
     "inspect": Verb(
         "see inside a classifier: feature maps, Grad-CAM, gradients of one image", config="inspect"
     ),
+    "export": Verb("write an image-text encoder as a folder that open_clip loads", config="export"),
     "check": Verb("find every error of an experiment without training it", config="check", whole=False),
     "ls": Verb("list experiments, models, data sets, any config group, and runs"),
     "data": Verb("generate, download or inspect data"),

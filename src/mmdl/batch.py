@@ -88,9 +88,9 @@ class ImageTextBatch(TypedDict, total=False):
     token_mask: NotRequired[Tensor]
     """`(T, L)` bool, True at real tokens."""
     image_features: NotRequired[Tensor]
-    """`(I, P)` float pooled feature of the image tower, before the projection."""
+    """`(I, P)` float pooled feature of the image tower, before the projection that the model puts on it, if any."""
     text_features: NotRequired[Tensor]
-    """`(T, E)` float pooled feature of the text tower, before the projection."""
+    """`(T, E)` float pooled feature of the text tower, likewise."""
 
 
 SPECS: dict[type, dict[str, TensorSpec]] = {

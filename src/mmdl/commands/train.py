@@ -192,10 +192,11 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
 
 def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:
     """Run frozen towers once, where the data has somewhere to keep their outputs."""
+    from mmdl.data.captions import CaptionDataModule
     from mmdl.data.vqa import VQADataModule
     from mmdl.feature_caching import cache_frozen_towers
 
-    if isinstance(data, VQADataModule) and data.cache_features:
+    if isinstance(data, VQADataModule | CaptionDataModule) and data.cache_features:
         cached = cache_frozen_towers(task, data, device_of(cfg))
         if cached and rank() == 0:
             log.info("cached       features of the frozen %s", " and ".join(cached))

@@ -100,7 +100,7 @@ class CLIP(nn.Module):
         digest = architecture_hash(self.config, mean=self.image_tower.mean, std=self.image_tower.std)
         self.architecture: Tensor
         self.register_buffer("architecture", torch.tensor(list(digest), dtype=torch.uint8))
-        self.register_load_state_dict_pre_hook(_check_architecture)
+        self.register_load_state_dict_pre_hook(_check_architecture)  # type: ignore[no-untyped-call]
 
     def forward(self, batch: ImageTextBatch) -> Embeddings:
         """Encode a batch.
@@ -217,9 +217,7 @@ def _changes(
     return changes
 
 
-def _check_architecture(
-    module: CLIP, state: Mapping[str, Any], prefix: str, *further: Any
-) -> None:
+def _check_architecture(module: CLIP, state: Mapping[str, Any], prefix: str, *further: Any) -> None:
     """Refuse weights that were trained in an architecture that computes something else."""
     given = state.get(f"{prefix}architecture")
     if given is not None and given.tolist() != module.architecture.tolist():

@@ -71,11 +71,19 @@ class CLIPTowers(nn.Module):
 
     def encode_images(self, images: Tensor) -> Tensor:
         """`(I, 3, H, W)` uint8 -> `(I, D)` float32, each row of length 1."""
-        return normalized(self.image_projection(self.image_tower(images).pooled))
+        return normalized(self.image_projection(self.image_features(images)))
 
     def encode_texts(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """`(T, L)` int64 ids and their bool mask -> `(T, D)` float32, each row of length 1."""
-        return normalized(self.text_projection(self.text_tower(tokens, mask).pooled))
+        return normalized(self.text_projection(self.text_features(tokens, mask)))
+
+    def image_features(self, images: Tensor) -> Tensor:
+        """`(I, 3, H, W)` uint8 -> `(I, P)` float: pooled, before the projection."""
+        return self.image_tower(images).pooled
+
+    def text_features(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """`(T, L)` int64 ids and their bool mask -> `(T, E)` float: pooled, before the projection."""
+        return self.text_tower(tokens, mask).pooled
 
     def layer_groups(self) -> list[LayerGroup]:
         """`image_tower.*`, `image_tower.projection`, `text_tower.*`, `text_tower.projection`, `logit_scale`."""

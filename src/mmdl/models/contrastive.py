@@ -48,6 +48,12 @@ class ContrastiveModel(Protocol):
     def encode_texts(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """`(T, L)` int64 ids and their bool mask -> `(T, D)` float32, each row of length 1."""
 
+    def image_features(self, images: Tensor) -> Tensor:
+        """`(I, 3, H, W)` uint8 -> `(I, P)` float: what `ImageTextBatch.image_features` holds."""
+
+    def text_features(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """`(T, L)` int64 ids and their bool mask -> `(T, E)` float: what `ImageTextBatch.text_features` holds."""
+
     def layer_groups(self) -> list[LayerGroup]:
         """Groups of parameters: `image_tower.*`, `text_tower.*`, `logit_scale`."""
 

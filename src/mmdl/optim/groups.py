@@ -12,23 +12,37 @@ from mmdl.errors import UserError, UserErrors, nearest
 from mmdl.models.features import LayerGroup
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> int:
-    """Stop the gradient of every layer group whose name matches one of the patterns.
+def freeze(model: nn.Module, patterns: Sequence[str], train_last: Mapping[str, int] | None = None) -> int:
+    """Stop the gradient of layer groups: those whose names match, and all but the last of others.
 
     Args:
-        model: Has `layer_groups()`.
-        patterns: Names or shell patterns such as `image_tower*`.
+        model: Has `layer_groups()`, ordered from input to output.
+        patterns: Names or shell patterns of groups that don't learn, such as `image_tower*`.
+        train_last: Pattern -> how many of the groups that match it learn, counted from the output; the others of
+            them don't. `{"image_tower*": 2}` is `--lock-image-unlocked-groups 2` of open_clip.
 
     Returns:
         Number of parameters (elements) that are frozen.
 
     Raises:
-        UserError: if a pattern matches no group.
+        UserError: if a pattern matches no group, or a number is not within what it matches.
     """
     groups = _layer_groups(model)
-    _require_matches(patterns, [group.name for group in groups], "task.freeze")
+    names = [group.name for group in groups]
+    _require_matches(patterns, names, "task.freeze")
+    _require_matches(list(train_last or {}), names, "task.train_last")
+    frozen = {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    for pattern, count in (train_last or {}).items():
+        matching = [name for name in names if fnmatchcase(name, pattern)]
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= len(matching):
+            raise UserError(
+                f"task.train_last: {pattern!r} matches {len(matching)} parts of the model, and {count!r} of them "
+                "can't learn",
+                valid=f"0 to {len(matching)}; from input to output: {', '.join(matching)}",
+            )
+        frozen.update(matching[: len(matching) - count])
     for group in groups:
-        if any(fnmatchcase(group.name, pattern) for pattern in patterns):
+        if group.name in frozen:
             for module in group.modules:
                 module.requires_grad_(False)
     return sum(p.numel() for p in model.parameters() if not p.requires_grad)

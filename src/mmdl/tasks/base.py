@@ -25,6 +25,7 @@ class TaskOptions(TypedDict, total=False):
     """Arguments that every task shares; `Task` documents them."""
 
     freeze: Sequence[str]
+    train_last: Mapping[str, int] | None
     learning_rate_scale: Mapping[str, float] | None
     layer_decay: float
     decay_vectors: bool
@@ -40,6 +41,7 @@ class Task(pl.LightningModule):
         optimizer: Called with the parameter groups.
         schedule: Called with the optimizer and `total_steps`; stepped once an optimizer step.
         freeze: Patterns of layer groups that don't learn, such as `image_tower*`.
+        train_last: Pattern of layer groups -> how many of them learn, counted from the output: `{"image_tower*": 2}`.
         learning_rate_scale: Pattern of layer groups -> factor on the learning rate.
         layer_decay: Factor on the learning rate from each layer group of a tower to the one below.
         decay_vectors: Apply weight decay to biases and norms too.
@@ -57,6 +59,7 @@ class Task(pl.LightningModule):
         schedule: Any,
         *,
         freeze: Sequence[str] = (),
+        train_last: Mapping[str, int] | None = None,
         learning_rate_scale: Mapping[str, float] | None = None,
         layer_decay: float = 1.0,
         decay_vectors: bool = False,
@@ -72,7 +75,7 @@ class Task(pl.LightningModule):
         self.learning_rate_scale = learning_rate_scale
         self.layer_decay = layer_decay
         self.decay_vectors = decay_vectors
-        self.num_frozen = freeze_groups(model, list(freeze))
+        self.num_frozen = freeze_groups(model, list(freeze), train_last)
         if compile:
             model.compile()
         self.evaluators: dict[str, Evaluator] = {}

@@ -11,7 +11,8 @@ import open_clip
 import torch
 from torch import Tensor
 
-from mmdl.errors import UserError, nearest
+from mmdl.errors import UserError
+from mmdl.models.layers.architecture import Architecture, find_architecture
 
 PROBE = "What's on the RED cube, 3 of 10?  café 漢字 ..."
 """Text whose ids stand for the vocabulary in the fingerprint: case, digits, punctuation, accents, other scripts."""
@@ -21,19 +22,19 @@ class OpenCLIPTokenizer:
     """`open_clip.get_tokenizer(name)`, with a mask.
 
     Args:
-        name: Model name, as in `open_clip.list_models()`; `hf-hub:org/repository` or `local-dir:/folder`.
+        name: Model name, as in `open_clip.list_models()`; one of mmdl's small architectures, a JSON file,
+            `hf-hub:org/repository` or `local-dir:/folder`.
         max_length: Tokens a text is padded or cut to; None for the model's context length. The tower
             `question_tower=open_clip` says which models allow fewer.
 
     Raises:
-        UserError: Unknown name, or a vocabulary that has to come from a hub that can't be reached.
+        UserError: Unknown name, broken JSON, or a vocabulary that has to come from a hub that can't be reached.
     """
 
     def __init__(self, name: str, max_length: int | None = None) -> None:
-        if ":" not in name and name.replace("/", "-") not in open_clip.list_models():
-            raise UserError(f"unknown open_clip model '{name}'", valid=nearest(name, open_clip.list_models()))
+        found = None if name.startswith("hf-hub:") else find_architecture(name)
         try:
-            self._tokenizer: Any = open_clip.get_tokenizer(name, context_length=max_length)
+            self._tokenizer: Any = _tokenizer(name, found, max_length)
         except (OSError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"can't load the tokenizer of open_clip's '{name}': {str(error).splitlines()[0]}",
@@ -88,3 +89,18 @@ class OpenCLIPTokenizer:
         probe = self([PROBE])[0].tolist()
         state = json.dumps(["open_clip", self.max_length, self.vocab_size, probe])
         return hashlib.sha256(state.encode()).hexdigest()
+
+
+def _tokenizer(name: str, found: Architecture | None, max_length: int | None) -> Any:
+    """open_clip's tokenizer; that of a JSON file is made here as open_clip makes it for names that it knows."""
+    if found is None or found.is_builtin or name.startswith("local-dir:"):
+        return open_clip.get_tokenizer(name, context_length=max_length)
+    text = found.config["text_cfg"]
+    length = max_length or text.get("context_length", 77)
+    kwargs = text.get("tokenizer_kwargs") or {}
+    if text.get("hf_tokenizer_name"):
+        mode = text.get("tokenizer_mode")
+        return open_clip.tokenizer.HFTokenizer(
+            text["hf_tokenizer_name"], context_length=length, tokenizer_mode=mode, **kwargs
+        )
+    return open_clip.SimpleTokenizer(context_length=length, **kwargs)

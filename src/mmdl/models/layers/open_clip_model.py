@@ -67,7 +67,7 @@ def load_open_clip(
         _check_tag(found, pretrained)
     config = merged(found.config, changes or {})
     try:
-        with _quiet(), _source(found) as source:
+        with quiet_open_clip(), _source(found) as source:
             model: nn.Module = open_clip.create_model(
                 source,
                 pretrained=None if file is not None else pretrained,
@@ -131,7 +131,7 @@ def _check_tag(found: Architecture, tag: str) -> None:
 def _weights_of_folder(name: str) -> Path:
     """The file of weights that open_clip takes from a folder."""
     folder = Path(name.removeprefix("local-dir:")).expanduser()
-    with _quiet():
+    with quiet_open_clip():
         found = _find_checkpoint_in_dir(folder)
     if found is None:
         raise UserError(
@@ -170,7 +170,7 @@ def _load_file(model: nn.Module, found: Architecture, file: Path, image_size: in
                 fix="python -m mmdl export run=RUN, then model.name=local-dir:FOLDER model.pretrained=null",
             )
         _check_positions(model, state, name, file, image_size)
-        with _quiet():
+        with quiet_open_clip():
             load_checkpoint(model, str(file), strict=True, weights_only=True)
     except (RuntimeError, OSError, ValueError, KeyError, EOFError, SafetensorError) as error:
         raise UserError(f"{file} does not fit open_clip's '{name}': {first_line(error)}") from error
@@ -196,7 +196,7 @@ def _check_positions(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_open_clip() -> Iterator[None]:
     """Keep open_clip's log and its warnings from the console; what matters among them is raised here."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
