@@ -117,7 +117,12 @@ def augmentation_errors(
             before = now["images"].shape
             try:
                 now = augmented(
-                    now, [step], seed=0, epoch=0, progress=progress, num_classes=data.facts()["num_classes"]
+                    now,
+                    [step],
+                    seed=0,
+                    epoch=0,
+                    progress=progress,
+                    num_classes=data.facts().get("num_classes", 0),
                 )
             except UserError as error:
                 return [error]
@@ -224,4 +229,4 @@ def report(data: DataModule, cost: Cost, batch: Mapping[str, Any], precision: st
         lines.append(
             "left out     " + ", ".join(f"{n:,} {reason}" for reason, n in sorted(data.skipped.items()))
         )
-    return lines
+    return lines + data.cautions()

@@ -2,6 +2,7 @@
 
 usage: python -m mmdl data generate shapes [--root FOLDER] [--train N] [--val N] [--test N] ...
        python -m mmdl data prepare vqa_v2 [--root FOLDER] [--keep-zips]
+       python -m mmdl data prepare coco [--year 2014|2017] [--karpathy] [--root FOLDER] [--keep-zips]
        python -m mmdl data prepare mnist|fashion_mnist|cifar10|cifar100 [--root FOLDER] [--url MIRROR]
        python -m mmdl data where
 
@@ -12,6 +13,7 @@ usage: python -m mmdl data generate shapes [--root FOLDER] [--train N] [--val N]
 examples:
   python -m mmdl data generate shapes --root shapes-small --train 100 --val 20 --test 20
   python -m mmdl data prepare vqa_v2 --root /data/vqa_v2
+  python -m mmdl data prepare coco --year 2014 --karpathy --root /data/coco
   python -m mmdl data prepare cifar10
 """
 
@@ -56,13 +58,21 @@ def _parser() -> argparse.ArgumentParser:
         generate.add_argument(f"--{name}", type=int, default=default)
     prepare = verbs.add_parser("prepare", help="fetch an official data set")
     sets = prepare.add_subparsers(dest="name", required=True, parser_class=_Parser)
-    for name in ("vqa_v2", *IMAGE_SETS):
+    for name in ("vqa_v2", "coco", *IMAGE_SETS):
         sets.add_parser(name).add_argument("--root", type=Path, default=None)
     vqa_v2 = sets.choices["vqa_v2"]
     vqa_v2.add_argument("--splits", nargs="+", choices=["train", "val", "test"], default=["train", "val"])
     vqa_v2.add_argument("--keep-zips", action="store_true")
     vqa_v2.add_argument("--images-url", default=None, help="mirror of the COCO image archives")
     vqa_v2.add_argument("--annotations-url", default=None, help="mirror of the VQA v2 archives")
+    coco = sets.choices["coco"]
+    coco.add_argument("--year", type=int, choices=[2014, 2017], default=2014)
+    coco.add_argument("--karpathy", action="store_true", help="fetch Karpathy's split too")
+    coco.add_argument("--keep-zips", action="store_true")
+    for kind in ("images", "annotations", "karpathy"):
+        coco.add_argument(
+            f"--{kind}-url", default=None, help=f"mirror of the folder with the {kind} archives"
+        )
     for name in IMAGE_SETS:
         sets.choices[name].add_argument("--url", default=None, help="mirror of the folder with the files")
     verbs.add_parser("where", help="print the folder for data and caches")
@@ -100,6 +110,8 @@ def main(argv: list[str]) -> int:
         print(f"train on it: python -m mmdl train +experiment=vqa data.root={root}")
     elif arguments.name == "vqa_v2":
         _prepare_vqa_v2(arguments)
+    elif arguments.name == "coco":
+        _prepare_coco(arguments)
     else:
         _prepare_images(arguments)
     return 0
@@ -107,10 +119,10 @@ def main(argv: list[str]) -> int:
 
 def _prepare_vqa_v2(arguments: argparse.Namespace) -> None:
     from mmdl.data.paths import data_root
-    from mmdl.data.sources.vqa_v2 import Kind, prepare
+    from mmdl.data.sources.vqa_v2 import prepare
 
     root = data_root(arguments.root, "vqa_v2")
-    mirrors: dict[Kind, str | None] = {
+    mirrors = {
         "images": arguments.images_url,
         "questions": arguments.annotations_url,
         "annotations": arguments.annotations_url,
@@ -118,6 +130,19 @@ def _prepare_vqa_v2(arguments: argparse.Namespace) -> None:
     base_urls = {kind: url for kind, url in mirrors.items() if url} or None
     prepare(root, splits=tuple(arguments.splits), base_urls=base_urls, keep_zips=arguments.keep_zips)
     print(f"ready: python -m mmdl train +experiment=vqa_v2 data.root={root}")
+
+
+def _prepare_coco(arguments: argparse.Namespace) -> None:
+    from mmdl.data.paths import data_root
+    from mmdl.data.sources.coco import prepare
+
+    root = data_root(arguments.root, "coco")
+    mirrors = {kind: getattr(arguments, f"{kind}_url") for kind in ("images", "annotations", "karpathy")}
+    base_urls = {kind: url for kind, url in mirrors.items() if url} or None
+    year = arguments.year
+    prepare(root, year, karpathy=arguments.karpathy, base_urls=base_urls, keep_zips=arguments.keep_zips)
+    given = f" data.root={root}" * bool(arguments.root) + f" data.year={year}" * (year != 2014)
+    print(f"ready: python -m mmdl train +experiment=clip_coco{given}")
 
 
 def _prepare_images(arguments: argparse.Namespace) -> None:

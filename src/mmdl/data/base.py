@@ -97,6 +97,10 @@ class DataModule(pl.LightningDataModule):
         """Lines that belong beside the figures of a split, such as the scoring rule."""
         return []
 
+    def cautions(self) -> list[str]:
+        """Lines on the data for the start of a run, which `check` prints too: what may surprise, beyond `skipped`."""
+        return []
+
     def has_split(self, split: str) -> bool:
         """Whether the data has a split."""
         return split in self.splits()
@@ -122,9 +126,14 @@ class DataModule(pl.LightningDataModule):
         """Samples left out under `on_bad_sample=skip`, by reason."""
         return {}
 
-    def sampler(self, split: str) -> GroupedBatchSampler:
-        """The sampler of a split for this rank, at the position of the run."""
-        training = split == "train"
+    def sampler(self, split: str, training: bool | None = None) -> GroupedBatchSampler:
+        """The sampler of a split for this rank, at the position of the run.
+
+        Args:
+            split: `train`, `val` or `test`.
+            training: False walks the training split as an evaluation does; None: as the split's name says.
+        """
+        training = split == "train" if training is None else training
         trainer = self.trainer
         return GroupedBatchSampler(
             self.offsets(split),
@@ -167,9 +176,9 @@ class DataModule(pl.LightningDataModule):
         )
 
     def attached(self, trainer: pl.Trainer, split: str) -> DataLoader[Any]:
-        """Loader of any split for a trainer that is given loaders and not the data module."""
+        """Loader of any split for a trainer that is given loaders and not the data module: every sample once."""
         self.trainer = trainer
-        return self.loader(split)
+        return self.loader(split, self.sampler(split, training=False))
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled training batches, from the position of the run."""

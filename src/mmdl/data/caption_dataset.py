@@ -163,5 +163,5 @@ class CaptionDataset(Dataset[ImageTextBatch]):
         if self.text_features is not None:
             batch["text_features"] = self.text_features[texts]["pooled"]
         else:
-            batch["tokens"], batch["token_mask"] = self.ids[texts], self.mask[texts]
+            batch["tokens"], batch["token_mask"] = self.ids[texts].long(), self.mask[texts]
         return batch  # type: ignore[return-value]

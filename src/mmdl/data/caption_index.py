@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmdl.data.columns import id_array, update_digest
+from mmdl.data.image_files import ImageFiles, ListedFiles
 from mmdl.data.sampler import IntArray
 from mmdl.errors import UserError
 
@@ -27,6 +28,8 @@ class CaptionIndex:
         root: Folder that relative paths start from.
         skipped: Samples that were left out, by reason.
         notes: Lines that belong beside the figures of the split.
+        joined: Entries that were there twice and count once.
+        files: The encoded images, where they are no files of their own.
 
     Raises:
         UserError: There is no image.
@@ -40,6 +43,8 @@ class CaptionIndex:
         root: str | os.PathLike[str] = "",
         skipped: Mapping[str, int] | None = None,
         notes: Sequence[str] = (),
+        joined: int = 0,
+        files: ImageFiles | None = None,
     ) -> None:
         if not len(image_ids):
             raise UserError(
@@ -48,7 +53,7 @@ class CaptionIndex:
         assert len(image_ids) == len(image_paths) == len(captions), "columns of different lengths"
         assert all(captions), "an image without caption"
         self.image_ids = list(image_ids)
-        self.image_paths = [os.path.join(root, path) for path in image_paths]  # noqa: PTH118 - half a million paths
+        self.image_paths = [os.path.join(root, path) if path else "" for path in image_paths]  # noqa: PTH118
         self.captions = [text for own in captions for text in own]
         """`T` captions, as written."""
         self.offsets: IntArray = np.concatenate([[0], np.cumsum([len(own) for own in captions])]).astype(
@@ -58,6 +63,9 @@ class CaptionIndex:
         self.root = Path(root)
         self.skipped = dict(skipped or {})
         self.notes = list(notes)
+        self.joined = joined
+        self.files: ImageFiles = ListedFiles(self.image_paths) if files is None else files
+        """`I` encoded images."""
 
     def __len__(self) -> int:
         """Number of images, `I`."""
@@ -86,10 +94,43 @@ class CaptionIndex:
         """
         chosen = [int(row) for row in rows]
         bounds = [(int(self.offsets[row]), int(self.offsets[row + 1])) for row in chosen]
+        files = self.files
         return CaptionIndex(
             [self.image_ids[row] for row in chosen],
             [self.image_paths[row] for row in chosen],
             [self.captions[first:last] for first, last in bounds],
             skipped=self.skipped,
             notes=self.notes,
+            joined=self.joined,
+            files=None if isinstance(files, ListedFiles) else files.select(np.asarray(rows, dtype=np.int64)),
         )
+
+    def limited(self, most: int | None) -> CaptionIndex:
+        """The first images.
+
+        Args:
+            most: How many; None: all.
+        """
+        if most is None or most >= len(self):
+            return self
+        return self.select(np.arange(most, dtype=np.int64))
+
+    def hold_out(self, count: int, seed: int) -> dict[str, CaptionIndex]:
+        """`train` and `val`: images held out of these, in their order; what was left out stays with `train`.
+
+        Args:
+            count: How many images are held out.
+            seed: Which.
+
+        Raises:
+            UserError: There are not enough images.
+        """
+        if not 0 < count < len(self):
+            raise UserError(
+                f"{len(self):,} captioned images are too few to hold {count:,} out for validation",
+                valid="at least one image to hold out and one to train on",
+            )
+        order = np.random.Generator(np.random.PCG64(seed)).permutation(len(self))
+        parts = {"val": self.select(np.sort(order[:count])), "train": self.select(np.sort(order[count:]))}
+        parts["val"].skipped, parts["val"].joined = {}, 0  # counted once, with train
+        return parts

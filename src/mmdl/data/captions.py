@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
@@ -11,13 +11,26 @@ from torch.utils.data import DataLoader
 
 from mmdl.batch import ImageTextBatch
 from mmdl.data.augment.base import Augmentation, augmented
+from mmdl.data.augment.fill import tell_mean
+from mmdl.data.augment.flip import Flip
+from mmdl.data.bad_images import BadSamples, count_by_reason, listed
 from mmdl.data.base import DataModule
-from mmdl.data.cache import PixelCache, PixelFiles, Resize
+from mmdl.data.cache import Resize
 from mmdl.data.caption_dataset import CaptionDataset, EpochSampler, Pixels
 from mmdl.data.caption_index import CaptionIndex
-from mmdl.data.sampler import IntArray
+from mmdl.data.caption_pixels import CaptionView, caption_pixels
+from mmdl.data.caption_texts import caption_texts
+from mmdl.data.duplicates import shared_files
+from mmdl.data.equal_images import equal_images
+from mmdl.data.image_files import ListedFiles
+from mmdl.data.sampler import IntArray, spread_rows
 from mmdl.data.vqa_dataset import Tokenizer
 from mmdl.errors import UserError, UserErrors
+
+STATISTICS_FROM = 2_000
+"""Training images whose mean stands for that of all, for augmentations that fill with it."""
+
+_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 OnBadSample = Literal["raise", "skip"]
 
@@ -111,23 +124,36 @@ class CaptionDataModule(DataModule):
         for key, value in (("captions_per_image", captions_per_image), ("eval_captions", eval_captions)):
             if value is not None and value < 1:
                 raise UserError(f"data.{key}={value}", valid="1 or more, or null: all")
+        for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if value < 1:
+                raise UserError(f"data.{key}={value}", valid="1 or more")
         self.source = source
         self.tokenizer = tokenizer
         self.captions_per_image = captions_per_image
         self.eval_captions = eval_captions
         self.image_size = image_size
         self.resize: Resize = resize
+        self.view = CaptionView(image_size, resize, cache_pixels, on_bad_sample == "skip")
         # a plain mapping is what an experiment sets of a step that the command line took away
         steps = (augment or {}).values()
         self.augment = [step for step in steps if step is not None and not isinstance(step, Mapping)]
+        for name, step in zip(augment or {}, (augment or {}).values(), strict=True):
+            if getattr(step, "mixes", False):
+                raise UserError(
+                    f"data.augment.{name} mixes the classes of two images, and captions can't be mixed",
+                    valid="steps that change one image: crop, resized_crop, flip, color_jitter, cutout, ...",
+                    fix=f"leave {name} out of augment@data.augment=[...]",
+                )
         self.on_bad_sample = on_bad_sample
-        self.cache_pixels = cache_pixels
         self.cache_features = cache_features
         self.feature_dtype = feature_dtype
         self.indexes: dict[str, CaptionIndex] = {}
         self.datasets: dict[str, CaptionDataset] = {}
         self._fitted = False
         self._skipped: dict[str, int] = {}
+        self._truncated: dict[str, int] = {}
+        self._equal: dict[str, int] = {}
+        self._shared_files = 0
         self._total_steps = 0
 
     # -- making the splits ------------------------------------------------------------------------------------------
@@ -143,57 +169,65 @@ class CaptionDataModule(DataModule):
             stage: Lightning's stage; everything is set up whatever it is.
             splits: Which splits.
         """
-        for split in splits:
-            if split not in self.indexes:
-                index = self.source.index(split)
-                if index is not None:
-                    self.indexes[split] = index
+        pixels = self._read([split for split in splits if split not in self.indexes])
         if not self._fitted:
             self.tokenizer.fit(list(dict.fromkeys(self._index("train").captions)))
             self._fitted = True
-        for split, index in list(self.indexes.items()):
-            if split not in self.datasets:
-                self.datasets[split] = self._encode(split, index)
+        for split, found in pixels.items():
+            self.datasets[split] = self._encode(split, self.indexes[split], found)
+        files = {split: index.files for split, index in self.indexes.items()}
+        self._shared_files = shared_files({n: f for n, f in files.items() if isinstance(f, ListedFiles)})
+        if "train" in pixels:
+            rows = spread_rows(len(self.datasets["train"]), STATISTICS_FROM)
+            if any(hasattr(step, "fill") for step in self.augment):
+                images = pixels["train"][rows].float()
+                tell_mean(self.augment, (images.mean((0, 2, 3)) / 255).tolist())
 
-    def _encode(self, split: str, index: CaptionIndex) -> CaptionDataset:
-        index, pixels = self._pixels(split, index)
-        self.indexes[split] = index
-        for reason, count in index.skipped.items():
-            self._skipped[reason] = self._skipped.get(reason, 0) + count
-        texts = {text: position for position, text in enumerate(dict.fromkeys(index.captions))}
-        ids, mask = self.tokenizer(list(texts))
-        text_of = np.fromiter((texts[text] for text in index.captions), np.int64, len(index.captions))
-        image_ids = np.arange(len(index), dtype=np.int64)
+    def _read(self, splits: Sequence[str]) -> dict[str, Pixels]:
+        """The pixels of some splits, whose indexes are kept.
+
+        Raises:
+            UserErrors: What is wrong with all of them.
+        """
+        errors: list[UserError] = []
+        indexes: dict[str, CaptionIndex] = {}
+        for split in splits:
+            try:
+                index = self.source.index(split)
+            except UserError as error:
+                errors += error.errors if isinstance(error, UserErrors) else [error]
+                continue
+            if index is not None:
+                indexes[split] = index
+        if errors:  # train and val may come from one file, and then have the same ones
+            raise UserErrors(list({str(error): error for error in errors}.values()))
+        pixels: dict[str, Pixels] = {}
+        bad: list[BadSamples] = []
+        for split, index in indexes.items():
+            indexes[split], pixels[split], found = caption_pixels(split, index, self.view)
+            bad += found
+        if bad and self.on_bad_sample == "raise":
+            raise listed(bad)
+        for counts in (*(index.skipped for index in indexes.values()), count_by_reason(bad)):
+            for reason, count in counts.items():
+                self._skipped[reason] = self._skipped.get(reason, 0) + count
+        self.indexes |= indexes
+        return pixels
+
+    def _encode(self, split: str, index: CaptionIndex, pixels: Pixels) -> CaptionDataset:
+        texts = caption_texts(self.tokenizer, index.captions, f"tokenizing {split} captions")
+        image_ids = equal_images(index.files)
+        self._truncated[split] = texts.truncated
+        self._equal[split] = int((image_ids != np.arange(len(index))).sum())
         return CaptionDataset(
             index,
             pixels,
-            (ids, mask, text_of),
+            (texts.ids, texts.mask, texts.text_of),
             self.captions_per_image,
             self.eval_captions,
             image_ids,
             self.seed,
         )
-
-    def _pixels(self, split: str, index: CaptionIndex) -> tuple[CaptionIndex, Pixels]:
-        paths = [Path(path) for path in index.image_paths]
-        # Decoding everything once is what finds bad files before training; without a cache it is done only where
-        # bad files are to be left out.
-        if not self.cache_pixels and self.on_bad_sample == "raise":
-            return index, PixelFiles(paths, self.image_size, self.resize)
-        cache = PixelCache(paths, self.image_size, self.resize, f"decoding {split} images")
-        if not cache.bad:
-            return index, cache
-        if self.on_bad_sample == "raise":
-            errors = [UserError(message) for _, message in list(cache.bad.values())[:20]]
-            errors[-1].fix = "mend or remove these files, or data.on_bad_sample=skip"
-            raise UserErrors(errors)
-        kept = np.setdiff1d(np.arange(len(index)), np.fromiter(cache.bad, dtype=np.int64))
-        skipped = dict(index.skipped)
-        for reason, _ in cache.bad.values():
-            skipped[reason] = skipped.get(reason, 0) + 1
-        index = index.select(kept)
-        index.skipped = skipped
-        return self._pixels(split, index)
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -292,12 +326,62 @@ class CaptionDataModule(DataModule):
         self._fitted = True
 
     def marks(self) -> dict[str, Any]:
-        """What was left out."""
-        return {"skipped": self.skipped}
+        """What was left out, cut or joined."""
+        return {
+            "skipped": self.skipped,
+            "truncated_captions": dict(self._truncated),
+            "joined_duplicates": {split: index.joined for split, index in self.indexes.items()},
+            "equal_images": dict(self._equal),
+        }
+
+    def cautions(self) -> list[str]:
+        """How many captions are cut, images are equal, entries were joined, and captions an augmentation falsifies."""
+        lines = [f"split        {note}" for index in self.indexes.values() for note in index.notes]
+        lines = list(dict.fromkeys(lines))
+        if any(self._truncated.values()):
+            counts = ", ".join(
+                f"{count:,} of {len(self.indexes[split].captions):,} in {split}"
+                for split, count in self._truncated.items()
+            )
+            lines.append(f"truncated    captions longer than {self.context_length} tokens: {counts}")
+        lines += [f"{'duplicates':12} {note}" for split in self.indexes for note in self._duplicates(split)]
+        if any(isinstance(step, Flip) for step in self.augment) and "train" in self.indexes:
+            captions = self.indexes["train"].captions
+            sides = sum(1 for text in captions if _SIDE.search(text))
+            if sides:
+                lines.append(
+                    f"mirrored     data.augment.flip: {sides:,} of {len(captions):,} train captions say left or right"
+                )
+        return lines
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that a caption is padded or cut to, `L`."""
+        return int(next(iter(self.datasets.values())).ids.shape[1])
 
     def notes(self, split: str) -> list[str]:
         """What a reader of the figures of a split must know."""
-        return list(self._index(split).notes)
+        lines = [*self._index(split).notes, *self._duplicates(split)]
+        if self._truncated[split]:
+            total = len(self._index(split).captions)
+            lines.append(
+                f"{self._truncated[split]:,} of {total:,} {split} captions are longer than {self.context_length} "
+                "tokens: their ends were cut (data.tokenizer.max_length)"
+            )
+        if self._shared_files:
+            lines.append(f"{self._shared_files:,} image files lie in more than one split, byte for byte")
+        return lines
+
+    def _duplicates(self, split: str) -> list[str]:
+        """Lines on what is there twice in a split."""
+        lines = []
+        if joined := self._index(split).joined:
+            lines.append(f"{joined:,} {split} entries are there twice, and were joined")
+        if equal := self._equal[split]:
+            lines.append(
+                f"{equal:,} {split} images have the bytes of another one, and count as the same picture"
+            )
+        return lines
 
     def describe(self, split: str, rows: IntArray) -> str:
         """The first images of a batch by id."""

@@ -81,6 +81,44 @@ class PathFiles:
         return digest.hexdigest()
 
 
+class ListedFiles:
+    """Files anywhere.
+
+    Args:
+        paths: `N` paths.
+
+    >>> ListedFiles(["a/1.jpg", "b/1.jpg"]).select(np.array([1]))[0]
+    'b/1.jpg'
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.paths = paths
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: int, /) -> str:
+        return self.paths[row]
+
+    def select(self, rows: IntArray) -> ListedFiles:
+        """Only these rows, in this order."""
+        return ListedFiles([self.paths[row] for row in rows.tolist()])
+
+    def identity(self) -> list[Any]:
+        """Path, size and time of change of each."""
+        return [file_stat(path) for path in self.paths]
+
+    def sizes(self) -> IntArray:
+        """`(N,)` bytes of each; -1 where the file is gone."""
+        return np.array([size for _, size, _ in self.identity()], dtype=np.int64)
+
+    def digest(self) -> str:
+        """SHA-256 of the paths and sizes."""
+        digest = hashlib.sha256("\0".join(self.paths).encode())
+        digest.update(self.sizes().tobytes())
+        return digest.hexdigest()
+
+
 class JoinedFiles:
     """The files of one split and then those of another.
 

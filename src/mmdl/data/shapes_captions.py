@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Unpack
 
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.captions import CaptionDataModule, CaptionDataOptions
+from mmdl.data.readers.captions_official import read_captions
 from mmdl.data.shapes.generate import generate_shapes
 from mmdl.data.shapes_vqa import ShapesSource
 
@@ -29,16 +29,7 @@ class ShapesCaptionSource:
     def index(self, split: str) -> CaptionIndex:
         """The index of a split."""
         root = self.shapes.root
-        document = json.loads((root / "annotations" / f"captions_{split}.json").read_text(encoding="utf-8"))
-        captions: dict[int, list[str]] = {image["id"]: [] for image in document["images"]}
-        for annotation in document["annotations"]:
-            captions[annotation["image_id"]].append(annotation["caption"])
-        return CaptionIndex(
-            list(captions),
-            [image["file_name"] for image in document["images"]],
-            list(captions.values()),
-            root / "images" / split,
-        )
+        return read_captions(root / "annotations" / f"captions_{split}.json", root / "images" / split)
 
 
 def shapes_captions(

@@ -28,6 +28,9 @@ class Tokenizer(Protocol):
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """`(N, L)` int64 ids and `(N, L)` bool mask."""
 
+    def truncated(self, texts: Sequence[str]) -> Tensor:
+        """`(N,)` bool: which texts are longer than `L` tokens."""
+
     def state_dict(self) -> dict[str, Any]:
         """Plain values for the checkpoint."""
 

@@ -12,7 +12,8 @@ from mmdl.data.augment.draws import Draws
 class Augmentation(Protocol):
     """One step. It returns a new batch and leaves the tensors that it was given as they were.
 
-    Images may come in and go out as uint8 or as float in [0, 255].
+    Images may come in and go out as uint8 or as float in [0, 255]. A step with `mixes = True` makes targets of two
+    images from their classes; it has no meaning for images with captions.
     """
 
     def __call__(self, batch: ImageBatch, draws: Draws, progress: float, num_classes: int) -> ImageBatch:

@@ -27,6 +27,8 @@ class Cutmix:
         UserError: if a setting is not valid.
     """
 
+    mixes = True
+
     def __init__(self, alpha: float = 1.0, probability: float = 1.0) -> None:
         check_range("cutmix.alpha", alpha, 1e-3, float("inf"))
         check_range("cutmix.probability", probability, 0, 1)

@@ -26,6 +26,8 @@ class Mixup:
         UserError: if a setting is not valid.
     """
 
+    mixes = True
+
     def __init__(self, alpha: float = 0.2, probability: float = 1.0) -> None:
         check_range("mixup.alpha", alpha, 1e-3, float("inf"))
         check_range("mixup.probability", probability, 0, 1)

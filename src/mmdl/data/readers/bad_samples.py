@@ -154,3 +154,15 @@ def check_question(sample: Mapping[str, Any], max_words: int) -> Problem | None:
     if len(text) >= 2 * max_words and (words := len(text.split())) > max_words:
         return Problem("question too long", f"{words:,} words, at most {max_words:,}")
     return None
+
+
+def check_caption(sample: Mapping[str, Any], key: str = "caption") -> Problem | None:
+    """None if `sample[key]` is a text with something in it; how long it may be is the tokenizer's matter.
+
+    >>> check_caption({"caption": " "}).reason, check_caption({"caption": 7}).reason
+    ('empty caption', 'wrong type')
+    """
+    problem = check_string(sample, key)
+    if problem is None and not sample[key].strip():
+        return Problem("empty caption", repr(sample[key]))
+    return problem

@@ -44,6 +44,7 @@ from mmdl.data.readers.bad_samples import (
     type_name,
 )
 from mmdl.data.readers.image_files import missing_files
+from mmdl.data.readers.image_paths import image_path
 from mmdl.data.readers.table_rows import Row, read_rows
 from mmdl.data.readers.types_of import infer_answer_type, infer_question_type
 from mmdl.data.vqa_index import VQAIndex
@@ -168,7 +169,7 @@ def _from_cells(row: Row, whole_ids: bool) -> Row:
 
 
 def _check_row(row: Row, where: str, root: Path, max_words: int, require_answers: bool) -> _Sample | Problem:
-    path = _image_path(row, root)
+    path = image_path(row, root)
     if isinstance(path, Problem):
         return path
     problem = check_question(row, max_words) or check_id(row, "question_id")
@@ -189,23 +190,6 @@ def _check_row(row: Row, where: str, root: Path, max_words: int, require_answers
         row.get("question_type") or infer_question_type(question),
         row.get("answer_type") or infer_answer_type(answers),
     )
-
-
-def _image_path(row: Row, root: Path) -> str | Problem:
-    """The path in its shortest form, relative to `root` where it lies below it."""
-    problem = check_string(row, "image")
-    if problem:
-        return problem
-    given: str = row["image"]
-    if not given.strip() or "\0" in given:
-        return Problem("bad image path", repr(given))
-    if Path(given).is_absolute():
-        path = Path(os.path.normpath(given))
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-    path = Path(os.path.normpath(given))
-    if ".." in path.parts:
-        return Problem("bad image path", f"{given!r} leaves the folder of images {root}")
-    return path.as_posix()
 
 
 def _answers(row: Row, required: bool) -> list[str] | Problem:

@@ -9,47 +9,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from mmdl.data.archive import extract_zip
-from mmdl.data.checksum import forget
-from mmdl.data.disk import require_free
-from mmdl.data.download import download
+from mmdl.data.sources.coco_folders import find_images, holds
+from mmdl.data.sources.remote_zips import RemoteZip, fetch_zips
 from mmdl.errors import UserError, UserErrors, nearest
 
 Kind = Literal["images", "questions", "annotations"]
 
-BASE_URLS: dict[Kind, str] = {
+BASE_URLS: dict[str, str] = {
     "images": "http://images.cocodataset.org/zips",
     "questions": "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa",
     "annotations": "https://s3.amazonaws.com/cvmlp/vqa/mscoco/vqa",
 }
 """Where the publishers keep the files; `prepare` takes mirrors with the same file names."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One zip file.
-
-    Attributes:
-        name: Its file name, the last part of its address.
-        kind: What it holds.
-        provides: The file or folder that it unpacks to, which the others of the archive lie beside.
-        sha256: Its SHA-256.
-        size: Its bytes; None where no source names them.
-        unpacked: Bytes of its content, about.
-        files: Number of files in it; None where more than one release exists.
-    """
-
-    name: str
-    kind: Kind
-    provides: str
-    sha256: str
-    size: int | None
-    unpacked: int
-    files: int | None = None
 
 
 class SplitFiles(NamedTuple):
@@ -68,8 +42,8 @@ class SplitFiles(NamedTuple):
     image_name: str
 
 
-FILES: tuple[RemoteFile, ...] = (
-    RemoteFile(
+FILES: tuple[RemoteZip, ...] = (
+    RemoteZip(
         "v2_Questions_Train_mscoco.zip",
         "questions",
         "v2_OpenEnded_mscoco_train2014_questions.json",
@@ -77,7 +51,7 @@ FILES: tuple[RemoteFile, ...] = (
         None,
         45_000_000,
     ),
-    RemoteFile(
+    RemoteZip(
         "v2_Questions_Val_mscoco.zip",
         "questions",
         "v2_OpenEnded_mscoco_val2014_questions.json",
@@ -85,7 +59,7 @@ FILES: tuple[RemoteFile, ...] = (
         None,
         22_000_000,
     ),
-    RemoteFile(
+    RemoteZip(
         "v2_Questions_Test_mscoco.zip",
         "questions",
         "v2_OpenEnded_mscoco_test2015_questions.json",
@@ -93,7 +67,7 @@ FILES: tuple[RemoteFile, ...] = (
         None,
         60_000_000,
     ),
-    RemoteFile(
+    RemoteZip(
         "v2_Annotations_Train_mscoco.zip",
         "annotations",
         "v2_mscoco_train2014_annotations.json",
@@ -101,7 +75,7 @@ FILES: tuple[RemoteFile, ...] = (
         None,
         400_000_000,
     ),
-    RemoteFile(
+    RemoteZip(
         "v2_Annotations_Val_mscoco.zip",
         "annotations",
         "v2_mscoco_val2014_annotations.json",
@@ -109,7 +83,7 @@ FILES: tuple[RemoteFile, ...] = (
         None,
         200_000_000,
     ),
-    RemoteFile(
+    RemoteZip(
         "train2014.zip",
         "images",
         "train2014",
@@ -118,7 +92,7 @@ FILES: tuple[RemoteFile, ...] = (
         13_520_000_000,
         82_783,
     ),
-    RemoteFile(
+    RemoteZip(
         "val2014.zip",
         "images",
         "val2014",
@@ -127,7 +101,7 @@ FILES: tuple[RemoteFile, ...] = (
         6_650_000_000,
         40_504,
     ),
-    RemoteFile(
+    RemoteZip(
         "test2015.zip",
         "images",
         "test2015",
@@ -166,7 +140,7 @@ def layout(root: str | os.PathLike[str]) -> dict[str, SplitFiles]:
         splits[split] = SplitFiles(
             _find(home, "questions", questions),
             _find(home, "annotations", answered) if answered else None,
-            _find_images(home, images),
+            find_images(home, images, f"COCO_{images}_"),
             f"COCO_{images}_{{image_id:012d}}.jpg",
         )
     return splits
@@ -177,25 +151,11 @@ def _find(home: Path, kind: Kind, name: str) -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
-def _find_images(home: Path, name: str) -> Path:
-    places = [home / "images" / name, home / name, home / "images", home]
-    prefix = f"COCO_{name}_"
-    return next((place for place in places if _holds(place, prefix)), places[0])
-
-
-def _holds(folder: Path, prefix: str) -> bool:
-    """Whether any file of a folder begins with `prefix`."""
-    if not folder.is_dir():
-        return False
-    with os.scandir(folder) as entries:
-        return any(entry.name.startswith(prefix) for entry in entries)
-
-
 def missing_files(
     root: str | os.PathLike[str],
     splits: Sequence[str] = ("train", "val"),
-    files: Sequence[RemoteFile] = FILES,
-) -> list[RemoteFile]:
+    files: Sequence[RemoteZip] = FILES,
+) -> list[RemoteZip]:
     """The archives whose content is not below `root`.
 
     A folder with any image of a split counts as there: a part of COCO is a legitimate data set, and the
@@ -222,7 +182,7 @@ def missing_files(
             wanted.add(f"v2_OpenEnded_mscoco_{whole}_questions.json")
         if annotations and split_files.annotations and not split_files.annotations.is_file():
             wanted.add(annotations)
-        if not _holds(split_files.image_dir, f"COCO_{images}_"):
+        if not holds(split_files.image_dir, f"COCO_{images}_"):
             wanted.add(images)
     return [file for file in files if file.provides in wanted]
 
@@ -231,9 +191,9 @@ def prepare(
     root: str | os.PathLike[str],
     splits: Sequence[str] = ("train", "val"),
     *,
-    base_urls: Mapping[Kind, str] | None = None,
+    base_urls: Mapping[str, str] | None = None,
     keep_zips: bool = False,
-    files: Sequence[RemoteFile] = FILES,
+    files: Sequence[RemoteZip] = FILES,
     say: Callable[[str], None] = print,
 ) -> dict[str, SplitFiles]:
     """Bring the files of some splits below `root`: what is there is taken, the rest is downloaded.
@@ -255,54 +215,20 @@ def prepare(
     Raises:
         UserError: Not enough disk, no network, or an archive is not the official one.
     """
-    home = Path(root)
-    todo = missing_files(home, splits, files)
-    require_free(home, _peak(todo, home, keep_zips), "VQA v2")
-    hint = f"offline: put {', '.join(file.name for file in todo)} or their content into {home}"
-    for step, file in enumerate(todo, start=1):
-        archive = _own_zip(home, file)
-        size = f"{file.size / 1e6:,.0f} MB" if file.size else "size unknown"
-        say(f"[{step}/{len(todo)}] {file.name} ({size}){'' if archive is None else f' from {archive}'}")
-        local = archive or home / "downloads" / file.name
-        url = f"{({**BASE_URLS, **(base_urls or {})})[file.kind].rstrip('/')}/{file.name}"
-        download(url, local, sha256=file.sha256, size=file.size, offline_hint=hint)
-        extract_zip(local, home / _FOLDERS[file.kind][0], expect_files=file.files)
-        if archive is None and not keep_zips:
-            forget(local)
-    _tidy(home / "downloads")
-    places = layout(home)
+    todo = missing_files(root, splits, files)
+    urls = {**BASE_URLS, **(base_urls or {})}
+    fetch_zips(
+        root,
+        todo,
+        urls={file.name: f"{urls[file.kind].rstrip('/')}/{file.name}" for file in todo},
+        folders={file.name: _FOLDERS[file.kind][0] for file in todo},
+        what="VQA v2",
+        keep_zips=keep_zips,
+        say=say,
+    )
+    places = layout(root)
     _require_all(places, splits)
     return {split: places[split] for split in splits}
-
-
-def _own_zip(home: Path, file: RemoteFile) -> Path | None:
-    """An archive that the user has brought."""
-    places = (home / file.name, home / "zips" / file.name)
-    return next((place for place in places if place.is_file()), None)
-
-
-def _peak(todo: Iterable[RemoteFile], home: Path, keep_zips: bool) -> int:
-    """Most bytes in use at once, beyond what is there: archives are removed one by one."""
-    used = peak = 0
-    for file in todo:
-        local = home / "downloads" / file.name
-        fetched = _bytes([local, local.with_name(f"{file.name}.part")])
-        zipped = 0 if _own_zip(home, file) else max(0, (file.size or file.unpacked) - fetched)
-        work = home / _FOLDERS[file.kind][0] / f".{file.name}.partial"
-        unpacked = max(0, file.unpacked - _bytes(work.rglob("*")))
-        peak = max(peak, used + zipped + unpacked)
-        used += unpacked + (zipped if keep_zips else 0)
-    return peak
-
-
-def _bytes(paths: Iterable[Path]) -> int:
-    """Total size of those of the files that exist."""
-    return sum(path.stat().st_size for path in paths if path.is_file())
-
-
-def _tidy(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _require_all(places: Mapping[str, SplitFiles], splits: Iterable[str]) -> None:

@@ -68,6 +68,21 @@ class OpenCLIPTokenizer:
         is_real = (ids != self._pad).flip(1).cumsum(dim=1).flip(1) > 0
         return ids, is_real
 
+    def truncated(self, texts: Sequence[str]) -> Tensor:
+        """`(N,)` bool: which texts have more tokens than `max_length`, so that their ends are cut off.
+
+        open_clip's tokenizers don't say so: a text is cut if it has other ids with two places more, which holds
+        also where the end of text and the padding are one id (SigLIP).
+        """
+        ids, mask = self(texts)
+        cut = torch.zeros(len(texts), dtype=torch.bool)
+        rows = mask[:, -2:].any(dim=1).nonzero()[:, 0].tolist()  # only what fills its row can be longer
+        if rows:
+            longer = self._tokenizer([texts[row] for row in rows], context_length=self.max_length + 2)
+            differs = (longer[:, : self.max_length] != ids[rows]).any(dim=1)
+            cut[rows] = differs | (longer[:, self.max_length :] != self._pad).any(dim=1)
+        return cut
+
     def state_dict(self) -> dict[str, Any]:
         """Name, length and fingerprint, as plain values."""
         return {"name": self.name, "max_length": self.max_length, "fingerprint": self.fingerprint()}

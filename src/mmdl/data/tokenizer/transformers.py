@@ -77,6 +77,14 @@ class TransformersTokenizer:
         )
         return encoded["input_ids"], encoded["attention_mask"].bool()
 
+    def truncated(self, texts: Sequence[str]) -> Tensor:
+        """`(N,)` bool: which texts have more tokens than `max_length`, so that their ends are cut off."""
+        if not texts:
+            return torch.zeros(0, dtype=torch.bool)
+        # without `verbose` it would warn of each text that is longer than the model takes, which is what is counted
+        ids = self._tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        return torch.tensor([len(row) > self.max_length for row in ids], dtype=torch.bool)
+
     def state_dict(self) -> dict[str, Any]:
         """Name, length and fingerprint, as plain values."""
         return {"name": self.name, "max_length": self.max_length, "fingerprint": self.fingerprint()}

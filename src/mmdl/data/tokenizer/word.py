@@ -71,6 +71,10 @@ class WordTokenizer:
         ids = torch.tensor(padded, dtype=torch.long).view(len(rows), self.max_length)
         return ids, torch.arange(self.max_length) < lengths[:, None]
 
+    def truncated(self, texts: Sequence[str]) -> Tensor:
+        """`(N,)` bool: which texts have more tokens than `max_length`, so that their ends are cut off."""
+        return torch.tensor([len(split_words(text)) > self.max_length for text in texts], dtype=torch.bool)
+
     def state_dict(self) -> dict[str, Any]:
         """The vocabulary and the settings, as plain values."""
         return {"max_length": self.max_length, "min_count": self.min_count, "words": list(self._ids)[2:]}
