@@ -20,8 +20,8 @@ from mmdl.metrics.uniformity import uniformity
 class EmbeddingGeometry:
     """Figures of the embeddings themselves, which say why a recall is what it is.
 
-    `alignment` is over all pairs of a caption and its image; `uniformity` and `effective_rank` are taken of images and
-    of texts, each by itself.
+    `alignment` is over all pairs of a caption and its image; uniformity and effective rank are taken of images and of
+    texts, each by itself.
 
     Args:
         splits: Splits on which it runs.
@@ -42,7 +42,7 @@ class EmbeddingGeometry:
         self.max_uniformity = max_uniformity
 
     def run(self, context: EvaluationContext) -> Iterator[Result]:
-        """Yield `modality_gap`, `alignment`, and `uniformity/<kind>`, `effective_rank/<kind>` of `image` and `text`."""
+        """Yield `modality_gap`, `alignment`, and `<kind>_uniformity`, `<kind>_effective_rank` of `image` and `text`."""
         outputs = context.outputs
         if not len(outputs.get("embeddings", ())) or not len(outputs.get("captions/embeddings", ())):
             return
@@ -55,8 +55,8 @@ class EmbeddingGeometry:
         for kind, embeddings in (("image", image), ("text", text)):
             some = self._some(embeddings)
             if len(some) > 1:
-                yield Result(f"uniformity/{kind}", uniformity(some), len(some))
-            yield Result(f"effective_rank/{kind}", effective_rank(embeddings), len(embeddings))
+                yield Result(f"{kind}_uniformity", uniformity(some), len(some))
+            yield Result(f"{kind}_effective_rank", effective_rank(embeddings), len(embeddings))
 
     def notes(self, context: EvaluationContext) -> Iterator[str]:
         """Whether uniformity was taken over a part, and how many dimensions there are."""

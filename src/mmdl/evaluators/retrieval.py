@@ -72,7 +72,6 @@ class RetrievalEvaluator:
     """
 
     brief = ("text_to_image/recall@1", "image_to_text/recall@1")
-    headline = tuple(f"{direction}/recall@{k}" for direction in DIRECTIONS for k in (1, 5, 10))
 
     def __init__(
         self,
@@ -89,6 +88,9 @@ class RetrievalEvaluator:
         self.ks = tuple(ks)
         self.resamples = resamples
         self.fold_size = fold_size
+        names = [f"{direction}/recall@{k}" for direction in DIRECTIONS for k in self.ks]
+        folds = [f"{self._name()}/{name}" for name in names] if fold_size else []
+        self.headline = (*names, *(f"{direction}/median_rank" for direction in DIRECTIONS), *folds)
 
     def run(self, context: EvaluationContext) -> Iterator[Result]:
         """Yield `<direction>/recall@k` and `/median_rank`, those of the folds, and the exact chance level of recall."""
