@@ -11,6 +11,8 @@ common overrides:
   data=vqa_json data.test=FILE  other data; the answers and the tokenizer stay those of the run
   +data.root=FOLDER             the run's data, with a changed key
   weights=last                  best, last, or a checkpoint file
+  evaluator=[knn] +data@evaluator.knn.sets.digits.data=digits
+                                other evaluators than the run's own
 
 examples:
   python -m mmdl eval run=latest
@@ -18,7 +20,7 @@ examples:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +66,9 @@ def main(cfg: DictConfig) -> float | None:
     loaded = load_run(Path(cfg.root).expanduser(), str(cfg.run), str(cfg.weights))
     config = loaded.config
     others_data = _take_data(cfg, config)
+    if cfg.get("evaluator") is not None:
+        # not resolved: what it refers to, such as ${model.question_tower}, stands in the run's configuration
+        config.evaluator = OmegaConf.to_container(cfg.evaluator, resolve=False)
     if errors := static_errors(config):
         raise UserErrors(errors)
     import lightning.pytorch as pl
@@ -71,6 +76,7 @@ def main(cfg: DictConfig) -> float | None:
     from mmdl.callbacks.progress import Progress
     from mmdl.checking import batch_errors, first_batch
     from mmdl.evaluators.base import qualified
+    from mmdl.runs.evaluation import headlines
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = str(cfg.split)
@@ -92,7 +98,7 @@ def main(cfg: DictConfig) -> float | None:
     trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)
     figures = {qualified(r, split): r for r in task.results[split]}
     if trainer.is_global_zero:
-        _print_figures(figures, {} if others_data else task.recorded)
+        _print_figures(figures, {} if others_data else task.recorded, headlines(task, split))
         name = f"{others_data}-{split}" if others_data else split
         _write_and_explain(cfg, task, data, loaded.run, name, figures)
     main_figure = figures.get(str(config.monitor.name).replace("val/", f"{split}/", 1))
@@ -119,14 +125,19 @@ def _take_data(cfg: DictConfig, config: DictConfig) -> str:
     return str(plain["_target_"]).rsplit(".", 1)[1]
 
 
-def _print_figures(figures: Mapping[str, Result], recorded: Mapping[str, Any]) -> None:
+def _print_figures(
+    figures: Mapping[str, Result], recorded: Mapping[str, Any], headlines: Sequence[str]
+) -> None:
     """The overall figures, and the baselines: those that the run recorded where they were not taken again."""
     from mmdl.runs.card import figure_text
 
     shown = {
         name: dict(result._asdict())
         for name, result in figures.items()
-        if name.count("/") <= 1 or "/answer_type/" in name or name.startswith("baseline/")
+        if name.count("/") <= 1
+        or "/answer_type/" in name
+        or name.startswith("baseline/")
+        or name in headlines
     }
     shown |= {n: figure for n, figure in recorded.items() if n.startswith("baseline/") and n not in shown}
     width = max((len(name) for name in shown), default=0)

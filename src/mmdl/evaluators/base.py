@@ -58,6 +58,7 @@ class EvaluationContext(NamedTuple):
         final: The evaluation after training, or of `mmdl eval`; False at a validation during training, where only
             the overall figures are wanted.
         recorded: The run's summary, in `mmdl eval`: full name -> `{"value", "n", "ci95"}`.
+        shared: What the evaluators of this evaluation keep for each other, such as features of images; None: nothing.
     """
 
     task: Task
@@ -67,6 +68,7 @@ class EvaluationContext(NamedTuple):
     quick: bool = False
     final: bool = True
     recorded: Mapping[str, Any] = {}
+    shared: dict[Any, Any] | None = None
 
 
 class Evaluator(Protocol):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +16,7 @@ from mmdl.figures.style import save_png
 from mmdl.figures.threshold_sweep import draw_threshold_sweep
 from mmdl.metrics.calibration_error import reliability_bins
 from mmdl.metrics.threshold_sweep import threshold_sweep
-from mmdl.runs.files import write_text
+from mmdl.runs.tables import write_csv
 
 THRESHOLDS = np.linspace(0, 1, 101)
 
@@ -43,7 +40,7 @@ def write_files(found: Classified, folder: Path, threshold: float | None = None)
     yield _class_table(found, folder / "per_class.csv", said)
     bins = reliability_bins(found.confidence, found.correct, found.bins)
     path = folder / "reliability.csv"
-    yield Artifact(_write_csv(path, bins._fields, zip(*bins, strict=True)), f"reliability ({said})")
+    yield Artifact(write_csv(path, bins._fields, zip(*bins, strict=True)), f"reliability ({said})")
     title = f"reliability ({said})"
     figure = draw_reliability(bins, found.calibration_error, title)
     yield Artifact(save_png(figure, folder / "reliability.png"), title)
@@ -64,14 +61,14 @@ def write_files(found: Classified, folder: Path, threshold: float | None = None)
 def _confusion_table(found: Classified, path: Path, said: str) -> Artifact:
     rows = [[name, *row] for name, row in zip(found.classes, found.confusion.tolist(), strict=True)]
     columns = ["true class", *found.classes]
-    return Artifact(_write_csv(path, columns, rows), f"confusion matrix ({said})")
+    return Artifact(write_csv(path, columns, rows), f"confusion matrix ({said})")
 
 
 def _class_table(found: Classified, path: Path, said: str) -> Artifact:
     auroc, precision = found.ranked
     rows = zip(found.classes, *found.scores, auroc, precision, strict=True)
     columns = ["class", *found.scores._fields, "auroc", "average_precision"]
-    return Artifact(_write_csv(path, columns, rows), f"scores a class ({said})")
+    return Artifact(write_csv(path, columns, rows), f"scores a class ({said})")
 
 
 def _threshold_files(
@@ -81,22 +78,6 @@ def _threshold_files(
     columns = (*sweep._fields, "precision", "recall", "f1", "balanced_accuracy")
     rows = zip(*(getattr(sweep, name) for name in columns), strict=True)
     title = f"threshold sweep ({said})"
-    yield Artifact(_write_csv(folder / "threshold_sweep.csv", columns, rows), title)
+    yield Artifact(write_csv(folder / "threshold_sweep.csv", columns, rows), title)
     figure = draw_threshold_sweep(sweep, found.classes[found.positive], threshold, title)
     yield Artifact(save_png(figure, folder / "threshold_sweep.png"), title)
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Path:
-    """Numbers with six significant digits; empty where there is none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    write_text(path, text.getvalue())
-    return path
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float | np.floating):
-        return f"{value:.6g}" if np.isfinite(value) else ""
-    return value

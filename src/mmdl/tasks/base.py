@@ -253,7 +253,7 @@ class Task(pl.LightningModule):
         self.outputs = outputs
         data = self.data if self.data is not None else self.trainer.datamodule  # type: ignore[attr-defined]
         final = self.trainer.state.fn != "fit"
-        context = EvaluationContext(self, data, split, outputs, self.quick, final, self.recorded)
+        context = EvaluationContext(self, data, split, outputs, self.quick, final, self.recorded, {})
         self.context = context
         results = [Result("loss", loss / count, count)] if count else []
         results += self.loss_of_split(context)
