@@ -17,7 +17,9 @@ from mmdl.errors import EXIT_USER_ERROR, UserError, UserErrors, nearest
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
-    "predict": Verb("classify your own images, rank texts for them, or answer questions, with a run", config="predict"),
+    "predict": Verb(
+        "classify your own images, rank texts for them, or answer questions, with a run", config="predict"
+    ),
     "inspect": Verb(
         "see inside a classifier: feature maps, Grad-CAM, gradients of one image", config="inspect"
     ),

@@ -117,8 +117,14 @@ def _lines(update: Update, folder: Path, loaded: LoadedRun) -> Iterator[str]:
         counts = ", ".join(f"{count:,} {reason}" for reason, count in count_by_reason(update.bad).items())
         yield f"left out  {counts}"
     done = update.added + update.changed
-    speed = f" in {update.seconds:.1f} s ({done / update.seconds:,.0f} images/s)" if done and update.seconds else ""
-    what = f"{update.added:,} new, {update.changed:,} changed, {update.dropped:,} dropped, {update.kept:,} kept"
+    speed = (
+        f" in {update.seconds:.1f} s ({done / update.seconds:,.0f} images/s)"
+        if done and update.seconds
+        else ""
+    )
+    what = (
+        f"{update.added:,} new, {update.changed:,} changed, {update.dropped:,} dropped, {update.kept:,} kept"
+    )
     yield f"images    {what}{speed}" if done or update.dropped else f"images    up to date: {what}"
     size = sum(file["bytes"] for file in facts["files"].values())
     yield (

@@ -135,7 +135,9 @@ def _write(cfg: DictConfig, results: list[Found], index: Index) -> None:
     names = "\n".join(found.query.name for found in results)
     digest = hashlib.sha256(names.encode("utf-8", "surrogatepass")).hexdigest()[:6]
     name = f"{file_name(results[0].query.name)[:40].rstrip('-')}-{digest}"
-    folder = Path(str(cfg.output)).expanduser() if cfg.output is not None else index.folder / "searches" / name
+    folder = (
+        Path(str(cfg.output)).expanduser() if cfg.output is not None else index.folder / "searches" / name
+    )
     facts = [
         ("images", f"{len(index):,} in {index.images.name}"),
         ("run", str(index.facts["made_by"]["run"])),

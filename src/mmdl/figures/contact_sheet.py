@@ -95,7 +95,9 @@ def write_contact_sheet(path: Path, *arguments: Any, **options: Any) -> Path:
 
 
 def _wrapped(text: str, letters: int) -> list[str]:
-    return textwrap.wrap(text, letters, max_lines=TITLE_LINES, placeholder=" …", break_on_hyphens=False) or [""]
+    return textwrap.wrap(text, letters, max_lines=TITLE_LINES, placeholder=" …", break_on_hyphens=False) or [
+        ""
+    ]
 
 
 def _middle(text: str) -> str:

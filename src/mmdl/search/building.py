@@ -51,7 +51,9 @@ class Settings(NamedTuple):
             old: The index that is there.
             count: Images.
         """
-        dtype = self.dtype if self.dtype != "auto" else "float32" if old is None else str(old.embeddings.dtype)
+        dtype = (
+            self.dtype if self.dtype != "auto" else "float32" if old is None else str(old.embeddings.dtype)
+        )
         backend = self.backend
         if backend == "auto":
             from mmdl.search.faiss_index import is_installed
@@ -136,7 +138,9 @@ def update_index(folder: Path, images: Path, settings: Settings, encode: Encode)
 
 def _refused(bad: list[BadSamples]) -> UserError:
     errors = listed(bad)
-    errors.errors[-1].fix = "mend or remove these, or on_bad_sample=skip, which leaves them out and counts them"
+    errors.errors[
+        -1
+    ].fix = "mend or remove these, or on_bad_sample=skip, which leaves them out and counts them"
     return errors
 
 
@@ -204,7 +208,9 @@ def _write(
     """Write all files. `source` has for each listed image its row in the old index followed by the new rows, or -1."""
     good = np.flatnonzero(source >= 0)
     if not len(good):
-        raise UserError(f"none of the {len(source):,} images in {images} can be used, such as: {bad[0].message}")
+        raise UserError(
+            f"none of the {len(source):,} images in {images} can be used, such as: {bad[0].message}"
+        )
     embeddings = folder / f"{TEMPORARY}embeddings.npy"
     dim = fresh.shape[1] if old is None else old.embeddings.shape[1]
     shape = (len(good), dim)

@@ -39,7 +39,9 @@ def exact_nearest(queries: npt.NDArray[np.float32], embeddings: npt.NDArray[Any]
     [[0, 1]]
     """
     k = min(k, len(embeddings))
-    parts = [_block(queries[start : start + QUERIES], embeddings, k) for start in range(0, len(queries), QUERIES)]
+    parts = [
+        _block(queries[start : start + QUERIES], embeddings, k) for start in range(0, len(queries), QUERIES)
+    ]
     if not parts:
         return Nearest(np.zeros((0, k), np.float32), np.zeros((0, k), np.int64))
     return Nearest(np.concatenate([p.similarities for p in parts]), np.concatenate([p.rows for p in parts]))

@@ -81,7 +81,8 @@ def read_facts(folder: Path) -> dict[str, Any]:
         files = {part: (file["name"], file["sha256"]) for part, file in facts["files"].items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
-            f"the index {folder} is damaged: {FACTS} can't be read ({error})", fix=f"rm -r {folder} and index again"
+            f"the index {folder} is damaged: {FACTS} can't be read ({error})",
+            fix=f"rm -r {folder} and index again",
         ) from error
     if version != FORMAT:
         raise UserError(
@@ -165,7 +166,9 @@ def write_error(folder: Path, error: OSError) -> UserError:
     what = "no space is left on the device" if disk_full(error) else f"{error.strerror or error}"
     return UserError(
         f"the index {folder} could not be written: {what}; what was there before is as it was",
-        fix="output=FOLDER for another place, or free some space" if disk_full(error) else "output=FOLDER for another place",
+        fix="output=FOLDER for another place, or free some space"
+        if disk_full(error)
+        else "output=FOLDER for another place",
     )
 
 

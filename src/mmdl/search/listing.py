@@ -46,7 +46,9 @@ def list_images(root: Path, leave_out: Path | None = None) -> Listing:
     except OSError as error:
         raise UserError(f"the folder {root} can't be read: {error.strerror}") from error
     if not walker.found and not walker.bad:
-        raise UserError(f"there is no image in {root}", valid=", ".join(f".{s}" for s in sorted(IMAGE_SUFFIXES)))
+        raise UserError(
+            f"there is no image in {root}", valid=", ".join(f".{s}" for s in sorted(IMAGE_SUFFIXES))
+        )
     walker.found.sort()
     names, sizes, times = ([row[column] for row in walker.found] for column in range(3))
     return Listing(names, sizes, times, walker.bad)  # type: ignore[arg-type]
@@ -57,7 +59,9 @@ class _Walker:
 
     def __init__(self, root: Path, leave_out: Path | None) -> None:
         self.root = os.fspath(root)
-        self.left_out = None if leave_out is None or not leave_out.is_dir() else _identity(os.fspath(leave_out))
+        self.left_out = (
+            None if leave_out is None or not leave_out.is_dir() else _identity(os.fspath(leave_out))
+        )
         self.found: list[tuple[str, int, int]] = []
         self.bad: list[BadSamples] = []
 

@@ -42,7 +42,9 @@ def queries_of(cfg: DictConfig) -> list[Query]:
     given = [name for name in ("query", "image", "queries") if cfg.get(name) is not None]
     if len(given) != 1:
         raise UserError(
-            f"{' and '.join(f'{name}=' for name in given)} were given together" if given else "no query was given",
+            f"{' and '.join(f'{name}=' for name in given)} were given together"
+            if given
+            else "no query was given",
             valid="a text in quotes, image=FILE, or queries=FILE with one text a line",
             fix='python -m mmdl search "a red circle left of a square"',
         )
@@ -107,7 +109,8 @@ def remarks(tokenizer: Any, query: Query) -> list[str]:
         if unknown:
             which = ", ".join(map(repr, unknown))
             found.append(f"the run does not know {which}: no caption that it was trained on has it")
-    _, mask = tokenizer([query.name])
-    if bool(mask.all()):
-        found.append(f"the query fills all {mask.shape[1]} tokens that the run reads; what is beyond has no effect")
+    if bool(tokenizer([query.name])[1].all()):
+        found.append(
+            f"the query fills all {tokenizer.max_length} tokens that the run reads; what is beyond has no effect"
+        )
     return found

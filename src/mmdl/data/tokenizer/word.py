@@ -71,10 +71,6 @@ class WordTokenizer:
         ids = torch.tensor(padded, dtype=torch.long).view(len(rows), self.max_length)
         return ids, torch.arange(self.max_length) < lengths[:, None]
 
-    def unknown_words(self, text: str) -> list[str]:
-        """The words of a text that are not in the vocabulary, each once."""
-        return [word for word in dict.fromkeys(split_words(text)) if word not in self._ids]
-
     def state_dict(self) -> dict[str, Any]:
         """The vocabulary and the settings, as plain values."""
         return {"max_length": self.max_length, "min_count": self.min_count, "words": list(self._ids)[2:]}
@@ -88,6 +84,10 @@ class WordTokenizer:
         """SHA-256 (hex) of all that decides on the ids."""
         state = json.dumps(["word", self.max_length, list(self._ids)], ensure_ascii=True)
         return hashlib.sha256(state.encode()).hexdigest()
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text that are not in the vocabulary, each once."""
+        return [word for word in dict.fromkeys(split_words(text)) if word not in self._ids]
 
     def _set_words(self, words: Iterable[str]) -> None:
         self._ids = {word: i for i, word in enumerate((PADDING, UNKNOWN, *words))}
