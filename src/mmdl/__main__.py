@@ -17,11 +17,15 @@ from mmdl.errors import EXIT_USER_ERROR, UserError, UserErrors, nearest
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
-    "predict": Verb("classify your own images, or answer questions about them, with a run", config="predict"),
+    "predict": Verb(
+        "classify your own images, rank texts for them, or answer questions, with a run", config="predict"
+    ),
     "inspect": Verb(
         "see inside a classifier: feature maps, Grad-CAM, gradients of one image", config="inspect"
     ),
     "export": Verb("write an image-text encoder as a folder that open_clip loads", config="export"),
+    "index": Verb("encode a folder of images with a contrastive run, for search", config="index"),
+    "search": Verb("find the images of an index that fit a text, or look like an image", config="search"),
     "check": Verb("find every error of an experiment without training it", config="check", whole=False),
     "ls": Verb("list experiments, models, data sets, any config group, and runs"),
     "data": Verb("generate, download or inspect data"),

@@ -23,6 +23,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 
 from mmdl.cli.arguments import parse_hydra
+from mmdl.cli.bare_words import bare_words
 from mmdl.cli.guard import GuardedHydra
 from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
@@ -157,7 +158,7 @@ def run(
         UserError: For every mistake in the command line or a config.
     """
     found = parse_hydra(words)
-    found.overrides = quoted_text(verb, presets_last(found.overrides))
+    found.overrides = quoted_text(verb, presets_last(bare_words(verb, found.overrides)))
     argv = [sys.argv[0], verb, *words, *(word for name in trusted for word in ("--trust", name))]
     job = Job(verb, argv, _flags(found, trusted), whole=whole)
     with _plain_warnings(), hydra_for(verb, found.config_dir, found.config_path) as hydra:

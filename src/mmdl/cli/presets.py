@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmdl.cli.bare_words import literal
+
 GROUPS = ("experiment", "debug")
 """Groups whose configs are laid over all others; neither is in a defaults list, so that the last one given wins."""
 
@@ -29,8 +31,10 @@ def presets_last(overrides: Sequence[str]) -> list[str]:
 
 
 TEXT_KEYS = {
-    "predict": ("question", "image", "input", "output"),
+    "predict": ("question", "image", "input", "texts", "output"),
     "inspect": ("image", "sample", "label", "output"),
+    "index": ("images", "output"),
+    "search": ("query", "image", "queries", "index", "images", "output"),
 }
 """Verb -> keys whose values are taken as they stand: a question may hold commas, quotes and brackets."""
 
@@ -49,7 +53,6 @@ def quoted_text(verb: str, overrides: Sequence[str]) -> list[str]:
     for override in overrides:
         key, sign, value = override.partition("=")
         if sign and key in TEXT_KEYS.get(verb, ()) and value != "null" and value[:1] not in ("'", '"'):
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            override = f'{key}="{escaped}"'
+            override = f"{key}={literal(value)}"
         found.append(override)
     return found

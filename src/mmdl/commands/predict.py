@@ -1,17 +1,20 @@
-"""Uses a trained run on your own images: classes of an image, or answers to questions about it.
+"""Uses a trained run on your own images: classes of an image, answers to questions, or which of some texts fits best.
 
 usage: python -m mmdl predict run=RUN|latest image=FILE|FOLDER
        python -m mmdl predict run=RUN|latest image=FILE question="..."
+       python -m mmdl predict run=RUN|latest image=FILE|FOLDER texts="one|another"
        python -m mmdl predict run=RUN image=FOLDER question="..." output=answers.jsonl
        python -m mmdl predict run=RUN input=questions.jsonl output=answers.jsonl
 
-A run that classifies takes images; a VQA run takes a question with them. One image prints the most probable classes
-or answers. A folder, or a JSONL file of {"image", "question"}, gives one JSON object a line, to `output` or to the
-console. A line's image is relative to the file's folder.
+A run that classifies takes images; a VQA run takes a question with them; a contrastive run takes texts, with | between
+them, and ranks them: by their softmax over all texts, or each by itself where the run's loss is SigLIP's. One image
+prints the most probable classes, answers or texts. A folder, or a JSONL file of {"image", "question"}, gives one JSON
+object a line, to `output` or to the console. A line's image is relative to the file's folder.
 
 examples:
   python -m mmdl predict run=latest image=photo.jpg
   python -m mmdl predict run=latest image=photo.jpg question="how many cups are there?"
+  python -m mmdl predict run=latest image=photo.jpg texts="a red circle|a blue square"
 """
 
 from __future__ import annotations

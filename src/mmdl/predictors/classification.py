@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 def samples(cfg: DictConfig) -> Iterator[dict[str, Any]]:
     """The image of every prediction, checked before anything heavy is loaded."""
-    if cfg.question is not None or cfg.input is not None:
+    others = [name for name in ("question", "input", "texts") if cfg.get(name) is not None]
+    if others:
         raise UserError(
-            f"{'question' if cfg.question is not None else 'input'}= was given, and this run classifies images",
+            f"{others[0]}= was given, and this run classifies images",
             valid="image=FILE or image=FOLDER",
         )
     if cfg.image is None:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 def samples(cfg: DictConfig) -> Iterator[dict[str, Any]]:
     """Image and question of every prediction, checked before anything heavy is loaded."""
+    if cfg.get("texts") is not None:
+        raise UserError(
+            "texts= was given, and this run answers questions", valid='image=FILE|FOLDER with question="..."'
+        )
     if cfg.input is not None:
         if cfg.image is not None or cfg.question is not None:
             raise UserError(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from mmdl.errors import UserError
-from mmdl.runs.checkpoint_io import MMDL_KEY, newest_valid, read_checkpoint
+from mmdl.runs.checkpoint_files import MMDL_KEY, newest_valid, read_checkpoint
 from mmdl.runs.folder import RunFolder, find_run
 
 

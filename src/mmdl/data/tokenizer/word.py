@@ -89,6 +89,10 @@ class WordTokenizer:
         state = json.dumps(["word", self.max_length, list(self._ids)], ensure_ascii=True)
         return hashlib.sha256(state.encode()).hexdigest()
 
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text that are not in the vocabulary, each once."""
+        return [word for word in dict.fromkeys(split_words(text)) if word not in self._ids]
+
     def _set_words(self, words: Iterable[str]) -> None:
         self._ids = {word: i for i, word in enumerate((PADDING, UNKNOWN, *words))}
 

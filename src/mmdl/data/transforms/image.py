@@ -130,6 +130,30 @@ def load_image(
         raise BadImage(name, "unreadable", str(error)) from None
 
 
+def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Height and width in pixels of an image file as it is shown, its EXIF orientation applied.
+
+    Args:
+        path: The file; of most formats only the header is read.
+
+    Raises:
+        BadImage: It is missing, or its header can't be read.
+    """
+    name = os.fspath(path)
+    try:
+        with Image.open(name, formats=_formats()) as image:
+            width, height = image.size
+            return (width, height) if _orientation(image) >= 5 else (height, width)
+    except FileNotFoundError:
+        raise BadImage(name, "missing") from None
+    except Image.DecompressionBombError as error:
+        raise BadImage(name, "too large", str(error)) from None
+    except UnidentifiedImageError:
+        raise BadImage(name, "not an image") from None
+    except _DECODE_ERRORS as error:
+        raise BadImage(name, "unreadable", str(error)) from None
+
+
 @functools.cache
 def _formats() -> tuple[str, ...]:
     Image.init()
