@@ -46,7 +46,7 @@ class GradientNorms(Callback):
         if (trainer.global_step + 1) % self.every_n_steps:
             return
         self._norms = gradient_norms(self._groups)
-        scale = _loss_scale(trainer, optimizer)
+        scale = loss_scale(trainer, optimizer)
         if scale != 1.0:
             self._norms = {name: norm / scale for name, norm in self._norms.items()}
 
@@ -84,7 +84,7 @@ def gradient_norms(groups: dict[str, list[nn.Parameter]]) -> dict[str, Tensor]:
     return norms
 
 
-def _loss_scale(trainer: pl.Trainer, optimizer: Optimizer) -> float:
+def loss_scale(trainer: pl.Trainer, optimizer: Optimizer) -> float:
     """The factor that is still on the gradients: fused optimizers take float16's loss scale off by themselves."""
     plugin = trainer.precision_plugin
     scaler = plugin.scaler if isinstance(plugin, MixedPrecision) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mmdl.evaluators.base import Artifact
@@ -49,3 +50,28 @@ def table_chart(table: Artifact) -> Any:
 
 def _number(cell: str) -> float | None:
     return float(cell) if cell else None
+
+
+def log_lines(loggers: Iterable[Any], name: str, lines: Sequence[Any], title: str) -> None:
+    """Lines over the optimizer steps as one chart of W&B; other loggers take none.
+
+    Args:
+        loggers: The run's loggers.
+        name: Name of the chart.
+        lines: Each with `name`, `steps` and `values`.
+        title: Above the chart.
+    """
+    from lightning.pytorch.loggers import WandbLogger
+
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            chart = wandb.plot.line_series(
+                xs=[line.steps for line in lines],
+                ys=[line.values for line in lines],
+                keys=[line.name for line in lines],
+                title=title,
+                xname="optimizer step",
+            )
+            logger.experiment.log({name: chart})
