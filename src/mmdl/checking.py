@@ -144,16 +144,15 @@ def augmentation_errors(
 def first_batch(data: DataModule, split: str = "train") -> dict[str, Tensor]:
     """The first training batch, in file order."""
     rows = np.arange(min(data.batch_size, int(data.offsets(split)[-1])), dtype=np.int64)
-    batch: dict[str, Tensor] = data.dataset(split)[rows]
+    batch: dict[str, Tensor] = data.batch(split, rows)
     return batch
 
 
 def measure(task: Task, data: DataModule) -> Cost:
     """Parameters, forward FLOPs and an estimate of memory, from a forward pass over a few samples on the CPU."""
     at_once = task.samples_at_once(data.batch_size)
-    batch = data.dataset("train")[
-        np.arange(min(SAMPLES_FOR_COST, at_once, int(data.offsets("train")[-1])), dtype=np.int64)
-    ]
+    few = min(SAMPLES_FOR_COST, at_once, int(data.offsets("train")[-1]))
+    batch = data.batch("train", np.arange(few, dtype=np.int64))
     count = task.count(batch)
     kept: dict[tuple[int, tuple[int, ...]], int] = {}
     own = {t.untyped_storage().data_ptr() for t in task.model.state_dict().values()}

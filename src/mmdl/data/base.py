@@ -58,6 +58,10 @@ class DataModule(pl.LightningDataModule):
         """Data set of a split: maps an array of rows to a whole batch."""
         raise TypeError(f"{type(self).__name__} has no data set {split!r}")
 
+    def batch(self, split: str, rows: IntArray) -> Any:
+        """The batch of some rows; of `train` as training has it in its first epoch, without augmentation."""
+        return self.dataset(split)[rows]
+
     def setup(self, stage: str | None = None, splits: Sequence[str] = ("train", "val", "test")) -> None:
         """Read the splits; a second call does nothing for what is there."""
 

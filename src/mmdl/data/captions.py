@@ -16,7 +16,7 @@ from mmdl.data.augment.flip import Flip
 from mmdl.data.bad_images import BadSamples, count_by_reason, listed
 from mmdl.data.base import DataModule
 from mmdl.data.cache import Resize
-from mmdl.data.caption_dataset import CaptionDataset, EpochSampler, Pixels
+from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler, Pixels
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.caption_pixels import CaptionView, caption_pixels
 from mmdl.data.caption_texts import caption_texts
@@ -273,6 +273,10 @@ class CaptionDataModule(DataModule):
         """
         self._index(split)
         return self.datasets[split]
+
+    def batch(self, split: str, rows: IntArray) -> ImageTextBatch:
+        """The batch of some rows; of `train` with the captions of the first epoch."""
+        return self.dataset(split)[EpochRows(rows, 0) if split == "train" else rows]
 
     def offsets(self, split: str) -> IntArray:
         """`(I + 1,)` int64: each image is a group of its own."""
