@@ -27,5 +27,5 @@ def positive_sums(columns: Tensor, column_ids: Tensor, row_ids: Tensor) -> tuple
     first = torch.searchsorted(order, row_ids)  # (N,)
     counts = torch.searchsorted(order, row_ids, right=True) - first
     first = first.clamp(max=len(order) - 1)
-    sums = torch.zeros_like(columns).index_add(0, place, columns).index_select(0, first)  # (N, D)
-    return sums * (counts > 0)[:, None], counts
+    sums = torch.zeros_like(columns).index_add_(0, place, columns).index_select(0, first)  # (N, D)
+    return sums.mul_((counts > 0)[:, None]), counts

@@ -35,21 +35,24 @@ def tiled_infonce(
         Scalar float32 (float64 for float64 embeddings).
     """
     with torch.autocast(pairs.image.device.type, enabled=False):
-        image, text = scale * pairs.image, scale * pairs.text
         whole = pairs if everyone is None else everyone
         images, texts = len(whole.image), len(whole.text)
         if everyone is None:
-            over_texts, over_images = tiled_logsumexp(image, pairs.text, tile, both=True)
+            over_texts, over_images = tiled_logsumexp(scale * pairs.image, pairs.text, tile, both=True)
             assert over_images is not None
         else:
-            over_texts, _ = tiled_logsumexp(image, whole.text, tile, both=False)
-            over_images, _ = tiled_logsumexp(text, whole.image, tile, both=False)
-        to_texts = over_texts - _matched(image, pairs.image_ids, whole.text, whole.caption_ids)  # (I,)
-        to_images = over_images - _matched(text, pairs.caption_ids, whole.image, whole.image_ids)  # (T,)
+            over_texts, _ = tiled_logsumexp(scale * pairs.image, whole.text, tile, both=False)
+            over_images, _ = tiled_logsumexp(scale * pairs.text, whole.image, tile, both=False)
+        to_texts = over_texts - scale * _matched(
+            pairs.image, pairs.image_ids, whole.text, whole.caption_ids
+        )  # (I,)
+        to_images = over_images - scale * _matched(
+            pairs.text, pairs.caption_ids, whole.image, whole.image_ids
+        )  # (T,)
         return (to_texts.sum() / images + to_images.sum() / texts) / 2
 
 
 def _matched(rows: Tensor, row_ids: Tensor, columns: Tensor, column_ids: Tensor) -> Tensor:
-    """Mean logit of each row's positives, `(N,)`."""
+    """Mean product of each row with its positives, `(N,)`."""
     sums, counts = positive_sums(columns, column_ids, row_ids)
-    return (rows * sums).sum(1) / counts
+    return torch.linalg.vecdot(rows, sums) / counts

@@ -39,11 +39,10 @@ def tiled_siglip(
     """
     whole = pairs if everyone is None else everyone
     with torch.autocast(pairs.image.device.type, enabled=False):
-        image = scale * pairs.image
         offset = torch.zeros_like(scale) if bias is None else bias
-        negative: Tensor = _TiledSoftplus.apply(image, whole.text, offset, tile)  # (I,)
+        negative: Tensor = _TiledSoftplus.apply(scale * pairs.image, whole.text, offset, tile)  # (I,)
         sums, counts = positive_sums(whole.text, whole.caption_ids, pairs.image_ids)
-        positive = (image * sums).sum(1) + offset * counts  # (I,)
+        positive = scale * torch.linalg.vecdot(pairs.image, sums) + offset * counts  # (I,)
         return (negative - positive).sum() / len(whole.image)
 
 
