@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mmdl.data import duplicates
-from mmdl.data.duplicates import shared_files
-from mmdl.data.image_files import PathFiles
+from mmdl.data.duplicates import equal_files, shared_files
+from mmdl.data.equal_images import equal_images
+from mmdl.data.image_files import ListedFiles, PathFiles
 
 
 def splits(folder: Path, contents: dict[str, list[bytes]]) -> dict[str, PathFiles]:
@@ -60,3 +61,26 @@ def test_large_sets_are_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyP
     found = splits(tmp_path, {"train": [b"ab"], "test": [b"ab"]})
     monkeypatch.setattr(duplicates, "MOST_FILES", 1)
     assert shared_files(found) == 0
+
+
+def test_equal_files(tmp_path: Path) -> None:
+    contents = [b"ab", LONG, b"ab", b"cd", b"x" + LONG[1:], LONG, b"", b"", b"ab"]
+    paths = []
+    for number, content in enumerate(contents):
+        (tmp_path / str(number)).write_bytes(content)
+        paths.append(str(tmp_path / str(number)))
+    first = equal_files(ListedFiles([*paths, str(tmp_path / "gone")]))
+    assert first.tolist() == [0, 1, 0, 3, 4, 1, 6, 7, 0, 9]
+
+
+def test_equal_files_of_a_large_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        (tmp_path / str(number)).write_bytes(b"same")
+    files = ListedFiles([str(tmp_path / str(number)) for number in range(3)])
+    assert equal_images(files).tolist() == [0, 0, 0]
+    monkeypatch.setattr("mmdl.data.equal_images.REMEMBER_FROM", 2)
+    assert equal_images(files).tolist() == [0, 0, 0]
+    monkeypatch.setattr("mmdl.data.equal_images.equal_files", lambda files: 1 / 0)
+    assert equal_images(files).tolist() == [0, 0, 0], "remembered"
+    monkeypatch.setattr(duplicates, "MOST_FILES", 2)
+    assert equal_files(files).tolist() == [0, 1, 2], "not compared"

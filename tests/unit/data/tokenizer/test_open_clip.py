@@ -53,3 +53,35 @@ def test_an_unreachable_hub_names_the_offline_choices(monkeypatch):
     with pytest.raises(UserError, match="no network") as error:
         OpenCLIPTokenizer("ViT-B-16-SigLIP")
     assert "local-dir" in error.value.valid
+
+
+def test_what_is_longer_than_the_context_is_known():
+    tokenizer = OpenCLIPTokenizer("ViT-B-32", max_length=6)
+    inner = open_clip.get_tokenizer("ViT-B-32")
+    texts = ["a b c d", "a b c d e", "a", "", "! ! ! !", "! ! ! ! !", "a b c d e f g h i", "red . . ."]
+    lengths = [len(inner.encode(text)) + 2 for text in texts]
+    assert {6, 7} <= set(lengths), "just fits, and just not"
+    assert tokenizer.truncated(texts).tolist() == [length > 6 for length in lengths]
+    assert tokenizer.truncated([]).tolist() == []
+
+
+@pytest.mark.parametrize("pad", [0, 1])
+def test_truncation_where_the_end_of_text_is_the_padding(pad):
+    """As in SigLIP, whose tokenizer comes from a hub: both ids are 1."""
+
+    class Inner:
+        context_length = 5
+        vocab_size = 9
+
+        def __call__(self, texts, context_length=None):
+            length = context_length or self.context_length
+            rows = torch.full((len(texts), length), pad)
+            for row, text in zip(rows, texts, strict=True):
+                ids = [*(2 + int(word) for word in text.split()[: length - 1]), 1]
+                row[: len(ids)] = torch.tensor(ids)
+            return rows
+
+    tokenizer = OpenCLIPTokenizer("ViT-B-32")
+    tokenizer._tokenizer, tokenizer._pad, tokenizer.max_length = Inner(), pad, 5
+    texts = ["1 2 3", "1 2 3 4", "1 2 3 4 5", "1 2 3 4 5 6", "1 2 3 4 5 6 7 8", ""]
+    assert tokenizer.truncated(texts).tolist() == [False, False, True, True, True, False]

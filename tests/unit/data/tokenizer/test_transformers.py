@@ -51,3 +51,10 @@ def test_a_missing_folder_names_the_choices(monkeypatch):
     with pytest.raises(UserError, match="can't load the tokenizer 'nobody/no-such-model'") as error:
         TransformersTokenizer("nobody/no-such-model")
     assert "local folder" in error.value.valid
+
+
+def test_what_is_longer_than_the_context_is_known(tmp_path):
+    tokenizer = TransformersTokenizer(_folder(tmp_path), max_length=5)
+    texts = ["is it red", "is it red ?", "is", "is it red is it red", ""]
+    assert tokenizer.truncated(texts).tolist() == [False, True, False, True, False]
+    assert tokenizer.truncated([]).tolist() == []

@@ -62,3 +62,14 @@ def test_the_fingerprint_knows_length_and_words():
 def test_senseless_settings_are_refused():
     with pytest.raises(UserError, match="max_length=0"):
         WordTokenizer(max_length=0)
+
+
+def test_what_is_longer_than_the_context_is_known():
+    tokenizer = WordTokenizer(max_length=4)
+    assert tokenizer.truncated(["Is it red?", "is it red now?", "", "a, b"]).tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert tokenizer.truncated([]).tolist() == []
