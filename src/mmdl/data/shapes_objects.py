@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Unpack
@@ -103,6 +104,9 @@ def _objects(sizes: tuple[int, int, int], seed: int) -> dict[str, tuple[Scene, .
         scenes: list[Scene] = []
         while len(scenes) < count:
             scene = sample_scene(draws, 1, 1)
+            # there eight of ten are solid; here each class of each attribute is equally likely
+            item = replace(scene.objects[0], pattern=draws.choice(PATTERNS))
+            scene = Scene((item,), scene.background)
             if scene.signature() not in taken:
                 scenes.append(scene)
                 taken.add(scene.signature())

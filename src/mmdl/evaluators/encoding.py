@@ -138,11 +138,27 @@ def _image_encoder(model: Any, kind: Kind) -> Callable[[Tensor], Tensor]:
         encode: Callable[[Tensor], Tensor] = model.encode_images
         return encode
     tower = getattr(model, "image_tower", None)
-    if tower is None:
-        raise UserError(
-            f"{type(model).__name__} gives no features from before its projection", valid="features=embedding"
-        )
-    return lambda images: tower(images).pooled
+    visual = getattr(tower, "visual", None)
+    if visual is None and tower is not None:
+        return lambda images: tower(images).pooled
+    if hasattr(visual, "trunk"):  # a timm model inside an open_clip one: its head is the projection
+        return lambda images: visual.trunk(tower.normalize(images))
+    if isinstance(getattr(visual, "proj", None), Tensor):
+        return lambda images: _without_projection(tower, images)
+    raise UserError(
+        f"the image tower of {type(model).__name__} gives no features from before its projection",
+        valid="features=embedding",
+    )
+
+
+def _without_projection(tower: Any, images: Tensor) -> Tensor:
+    """What open_clip's vision transformer projects: it leaves the projection out where it has none."""
+    projection, tower.visual.proj = tower.visual.proj, None
+    try:
+        features: Tensor = tower(images)
+    finally:
+        tower.visual.proj = projection
+    return features
 
 
 def _key(dataset: ImageDataset) -> Any:
