@@ -217,9 +217,7 @@ def _changes(
     return changes
 
 
-def _check_architecture(
-    module: CLIP, state: Mapping[str, Any], prefix: str, *further: Any
-) -> None:
+def _check_architecture(module: CLIP, state: Mapping[str, Any], prefix: str, *further: Any) -> None:
     """Refuse weights that were trained in an architecture that computes something else."""
     given = state.get(f"{prefix}architecture")
     if given is not None and given.tolist() != module.architecture.tolist():

@@ -107,7 +107,7 @@ def find_architecture(name: str) -> Architecture:
     raise UserError(
         f"unknown open_clip model '{name}'",
         valid=nearest(name, [*open_clip.list_models(), *own_architectures()]),
-        fix="a name of python -c \"import open_clip; print(open_clip.list_models())\", or a JSON file",
+        fix='a name of python -c "import open_clip; print(open_clip.list_models())", or a JSON file',
     )
 
 
@@ -138,7 +138,9 @@ def _read(path: Path, fix: str) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"there is no file {path}", valid="a JSON file of open_clip's format", fix=fix) from None
+        raise UserError(
+            f"there is no file {path}", valid="a JSON file of open_clip's format", fix=fix
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} can't be read: {first_line(error)}") from None
     except json.JSONDecodeError as error:
