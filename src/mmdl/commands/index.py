@@ -33,7 +33,8 @@ from mmdl.errors import UserError, nearest
 
 if TYPE_CHECKING:
     from mmdl.runs.loading import LoadedRun
-    from mmdl.search.building import Settings, Update
+    from mmdl.search.building import Update
+    from mmdl.search.settings import Settings
 
 CHOICES = {
     "backend": ("auto", "exact", "faiss"),
@@ -88,7 +89,7 @@ def _check(cfg: DictConfig) -> None:
 def _settings(cfg: DictConfig, loaded: LoadedRun) -> Settings:
     """What the index depends on, as plain values."""
     from mmdl.runs.checkpoint_files import checksum_file
-    from mmdl.search.building import Settings
+    from mmdl.search.settings import Settings
 
     config = loaded.config
     made_by = {
@@ -105,7 +106,7 @@ def _settings(cfg: DictConfig, loaded: LoadedRun) -> Settings:
 
 def _lines(update: Update, folder: Path, loaded: LoadedRun) -> Iterator[str]:
     """What was done, for a person."""
-    from mmdl.search.building import EXACT_BELOW
+    from mmdl.search.settings import EXACT_BELOW
 
     facts = update.facts
     if update.anew:

@@ -55,7 +55,7 @@ def main(cfg: DictConfig) -> None:
     queries = queries_of(cfg)
     given, run = (None if cfg[key] is None else str(cfg[key]) for key in ("index", "run"))
     folder = find_index(Path(str(cfg.root)).expanduser(), given, run)
-    from mmdl.search.folder import read_index
+    from mmdl.search.folder import again, read_index, unfinished
     from mmdl.search.queries import encoded, remarks
     from mmdl.search.source import encoder_of
 
@@ -70,6 +70,8 @@ def main(cfg: DictConfig) -> None:
     notes = [remarks(encoder.tokenizer, query) for query in queries]
     results = _results(queries, notes, nearest_rows, index, images)
     _print(results)
+    if not index.facts["is_whole"]:
+        print(f"note      {unfinished(index)}; go on with: {again(index.folder, index.facts)}")
     _write(cfg, results, index)
     print(
         f"time      {1e3 * (between - loaded):.0f} ms to encode {_counted(len(queries))}, "

@@ -86,12 +86,22 @@ def _array(embeddings: Tensor) -> FloatArray:
     return found
 
 
+def on_gpu(accelerator: str) -> bool:
+    """Whether `auto`, `gpu` or `cpu` means a GPU on this machine."""
+    import torch
+
+    return torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+
+
 def load_encoder(loaded: LoadedRun, accelerator: str) -> Encoder:
     """Build the model of a run without the rest of its training.
 
     Args:
         loaded: A contrastive run.
         accelerator: `auto`, `gpu` or `cpu`.
+
+    Returns:
+        The encoder; it computes in the precision of the run, in float32 where the device is too slow in that.
 
     Raises:
         UserError: if the configuration can't be built, or the weights are of another model.
@@ -113,6 +123,8 @@ def load_encoder(loaded: LoadedRun, accelerator: str) -> Encoder:
     load_weights(nn.ModuleDict({"model": model}), loaded._replace(checkpoint={"state_dict": of_model}))
     tokenizer = instantiate(config.data.tokenizer)
     tokenizer.load_state_dict(loaded.vocabularies["tokenizer"])
+    if not on_gpu(accelerator) and str(config.trainer.precision).startswith("16"):
+        config = OmegaConf.merge(config, {"trainer": {"precision": "32-true"}})  # float16 is for GPUs
     device, half = device_and_half(OmegaConf.create({"accelerator": accelerator}), config)
     size = int(config.data.image_size)
     return Encoder(loaded, model.to(device).eval(), tokenizer, size, config.data.resize, device, half)

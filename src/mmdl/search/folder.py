@@ -98,6 +98,11 @@ def again(folder: Path, facts: dict[str, Any]) -> str:
     return AGAIN.format(run=facts["made_by"]["run"], images=facts["images"], output=f" output={folder}")
 
 
+def unfinished(index: Index) -> str:
+    """What an index lacks whose making was interrupted."""
+    return f"the index is unfinished: {len(index):,} of {index.facts['listed']:,} images are in it"
+
+
 def read_index(folder: Path) -> Index:
     """An index, each of its files verified by its SHA-256.
 
@@ -152,7 +157,10 @@ def only_writer(folder: Path) -> Iterator[None]:
             )
         with FileLock(folder / ".lock", timeout=0):
             _remove_all(folder, f"{TEMPORARY}*")
-            yield
+            try:
+                yield
+            finally:
+                _remove_all(folder, f"{TEMPORARY}*")
     except Timeout:
         raise UserError(f"another mmdl index is at work on {folder}", fix="wait for it") from None
     except OSError as error:
