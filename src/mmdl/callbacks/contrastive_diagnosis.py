@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ log = logging.getLogger("mmdl")
 
 PROBE_IMAGES = 64
 """Images of the batch, with their captions, on which the similarities are taken, in eval mode."""
+
+
+AT_CLAMP = 0.95
+"""A scale above this share of its largest value counts as at it: the loss pulls it there and back."""
 
 
 class ContrastiveDiagnosis(Callback):
@@ -73,7 +79,7 @@ class ContrastiveDiagnosis(Callback):
         self._groups: dict[str, list[nn.Parameter]] = {}
         self._probe: WeightProbe | None = None
         self._saved_probe: dict[str, Tensor] = {}
-        self._first_gradients: list[float] = []
+        self._first_gradient: Tensor | None = None
         self._loss: Tensor | None = None
         self._batches = 0
         self._norms: dict[str, Tensor] | None = None
@@ -88,7 +94,7 @@ class ContrastiveDiagnosis(Callback):
             "readings": [reading._asdict() for reading in self.readings],
             "told": list(self.told),
             "causes": None if self.plateau is None else [cause.name for cause in self.plateau.causes],
-            "first_gradients": list(self._first_gradients),
+            "first_gradient": None if self._first_gradient is None else float(self._first_gradient),
             "weights": {name: value.cpu() for name, value in first.items()},
         }
 
@@ -97,7 +103,8 @@ class ContrastiveDiagnosis(Callback):
         self.readings = deque(Reading(**values) for values in state_dict["readings"])
         self.told = list(state_dict["told"])
         self.plateau = find_plateau(list(self.readings)) if state_dict["causes"] is not None else None
-        self._first_gradients = list(state_dict["first_gradients"])
+        first = state_dict["first_gradient"]
+        self._first_gradient = None if first is None else torch.tensor(first)
         self._saved_probe = dict(state_dict["weights"])
 
     # -- measuring --------------------------------------------------------------------------------------------------
@@ -132,10 +139,15 @@ class ContrastiveDiagnosis(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Take the norms of the gradients on the device; Lightning clips after this."""
-        if (trainer.global_step + 1) % self.every_n_steps == 0:
-            factor = loss_scale(trainer, optimizer)
-            norms = gradient_norms(self._groups)
-            self._norms = {name: norm / factor for name, norm in norms.items()} if factor != 1.0 else norms
+        due = (trainer.global_step + 1) % self.every_n_steps == 0
+        if not due and self._first_gradient is not None:
+            return
+        factor = loss_scale(trainer, optimizer)
+        norms = {name: norm / factor for name, norm in gradient_norms(self._groups).items()}
+        if self._first_gradient is None:
+            self._first_gradient = _of_towers(norms)
+        if due:
+            self._norms = norms
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -160,8 +172,8 @@ class ContrastiveDiagnosis(Callback):
         counts, loss = _joined(batch, loss, trainer.world_size)
         repeats = caption_repeats(*counts)
         logarithm, clamp = float(task.model.logit_scale.detach()), getattr(task, "max_log_scale", None)
-        at_clamp = clamp is not None and logarithm >= clamp - 1e-4
-        scale = float(np.exp(min(logarithm, clamp) if clamp is not None else logarithm))
+        at_clamp = clamp is not None and logarithm >= clamp + math.log(AT_CLAMP)
+        scale = math.exp(min(logarithm, clamp) if clamp is not None else logarithm)
         bounds = loss_bounds(repeats, task.loss_name, scale)
         positive, negative, alike = _similarities(trainer, task, batch)
         assert self._probe is not None
@@ -184,9 +196,6 @@ class ContrastiveDiagnosis(Callback):
         figures |= {f"train/gradient_norm/{name}": norm for name, norm in norms.items() if name != "total"}
         figures |= {f"train/weights_moved/{name}": value for name, value in moved.items()}
         figures["trainer/global_step"] = trainer.global_step
-        gradient = float(np.hypot(norms.get("image_tower", 0.0), norms.get("text_tower", 0.0)))
-        if len(self._first_gradients) < 3:
-            self._first_gradients.append(gradient)
         groups = trainer.optimizers[0].param_groups
         rates = [float(group["lr"]) for group in groups]
         peaks = [
@@ -207,8 +216,8 @@ class ContrastiveDiagnosis(Callback):
             alike=alike,
             learning_rate=max(rates),
             peak_rate=max(peaks),
-            gradient=gradient,
-            first_gradient=float(np.median(self._first_gradients)),
+            gradient=float(_of_towers(norms)),
+            first_gradient=0.0 if self._first_gradient is None else float(self._first_gradient),
             moved=moved,
             learning=self._learning,
         )
@@ -269,6 +278,12 @@ def _learning(model: Any) -> list[str]:
             continue
         found.add("projections" if part == "projection" else tower.replace("_", " "))
     return sorted(found)
+
+
+def _of_towers(norms: Mapping[str, Tensor | float]) -> Tensor:
+    """The norm of both towers' gradient together."""
+    parts = [torch.as_tensor(norms[name]) for name in ("image_tower", "text_tower") if name in norms]
+    return torch.linalg.vector_norm(torch.stack(parts)) if parts else torch.tensor(0.0)
 
 
 def _text_ids(batch: ImageTextBatch) -> Tensor:

@@ -18,8 +18,14 @@ NEAR_CHANCE = 0.98
 EXPLAINED = 0.8
 """A limit is a cause where it is this share of the loss or more."""
 
-UNMOVED, OVERSHOT, EXPLODED = 1e-3, 30.0, 100.0
-"""Change of the weights over their size that is too little, and too much; growth of the gradient that is too much."""
+UNMOVED, OVERSHOT = 1e-3, 30.0
+"""Change of the weights over their size that is too little, and too much."""
+
+EXPLODED, VANISHED = 100.0, 0.03
+"""Gradient over that of the first step that is too much, and too little where the embeddings have collapsed."""
+
+COLLAPSED = 0.9
+"""Mean cosine of different images from which on they count as alike."""
 
 
 class Reading(NamedTuple):
@@ -34,14 +40,14 @@ class Reading(NamedTuple):
         scale_floor: At the present scale.
         repeated_captions: Share of captions whose text describes another image of the batch too.
         scale: Factor on the similarities.
-        at_clamp: The scale is at its largest allowed value.
+        at_clamp: The scale is within 5% of its largest allowed value.
         positive: Mean cosine of images with their own captions.
         negative: Mean cosine of images with captions of others.
         alike: Mean cosine of different images with each other.
         learning_rate: The largest of the groups.
         peak_rate: Its largest value in the schedule as far as it is known.
         gradient: Norm of the gradient of the towers.
-        first_gradient: The same at the first readings of the run.
+        first_gradient: The same in the first step of the run.
         moved: Change of the weights since the start over their size, by tower; without towers that don't learn.
         learning: What learns: any of `image tower`, `text tower`, `projections`.
     """
@@ -113,9 +119,9 @@ class Plateau(NamedTuple):
 def find_plateau(readings: Sequence[Reading]) -> Plateau | None:
     """The plateau of the loss over some readings, with its causes; None where it falls, or has fallen far enough.
 
-    It is one where the mean of the later half is less than 1% below that of the earlier, or all are at the chance
-    level; and besides, less than a quarter of the way from the chance level to the lowest possible loss is done, or
-    what is left is set by repeated captions or by the clamp of the temperature.
+    It is one where the mean of the later half is less than 1% below that of the earlier, and no more uncertain than
+    that, or both are at the chance level; and besides, less than a quarter of the way from the chance level to the
+    lowest possible loss is done, or what is left is set by repeated captions or by the clamp of the temperature.
 
     Args:
         readings: In the order of the steps, over the steps that count.
@@ -125,21 +131,29 @@ def find_plateau(readings: Sequence[Reading]) -> Plateau | None:
         return None
     early, late = readings[:half], readings[half:]
     before, after = _mean([r.loss for r in early]), _mean([r.loss for r in late])
+    noise = sum(_variance([r.loss for r in part]) / len(part) for part in (early, late)) ** 0.5
     chance, distinct = _mean([r.chance for r in late]), _mean([r.distinct_floor for r in late])
     at_chance = all(_mean([r.loss / r.chance for r in part]) >= NEAR_CHANCE for part in (early, late))
-    if not at_chance and after < before * (1 - LEAST_FALL):
+    if not at_chance and (after < before * (1 - LEAST_FALL) or noise > before * LEAST_FALL):
         return None
     limits = [cause for cause in (_repeats(late, after), _clamp(late, after)) if cause is not None]
     if not (limits or after >= chance - LEAST_GAIN * (chance - distinct)):
         return None
-    causes = [_frozen(late), _rate(readings), *limits, _uninformed(late) if at_chance else None]
-    return Plateau(
-        readings[0].step, readings[-1].step, after, chance, [cause for cause in causes if cause is not None]
-    )
+    rate = _rate(readings, at_chance and not limits)
+    causes = [cause for cause in (_frozen(late), rate, *limits) if cause is not None]
+    uninformed = _uninformed(late) if at_chance else None
+    if uninformed is not None:
+        causes.append(uninformed._replace(remedy="as long as that lasts") if causes else uninformed)
+    return Plateau(readings[0].step, readings[-1].step, after, chance, causes)
 
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def _variance(values: Sequence[float]) -> float:
+    mean = _mean(values)
+    return sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
 
 
 def _frozen(late: Sequence[Reading]) -> Cause | None:
@@ -154,8 +168,12 @@ def _frozen(late: Sequence[Reading]) -> Cause | None:
     )
 
 
-def _rate(readings: Sequence[Reading]) -> Cause | None:
-    """Zero, near zero in the schedule, too small to move the weights, or so large that it threw them away."""
+def _rate(readings: Sequence[Reading], unexplained: bool) -> Cause | None:
+    """Zero, near zero in the schedule, too small to move the weights, or so large that it threw them away.
+
+    A rate that is too high shows in weights far from their start, in a gradient that exploded, or, at a chance level
+    that nothing else explains, in one that vanished because all embeddings became the same.
+    """
     now = readings[-1]
     if not now.moved:  # nothing learns that could be moved
         return None
@@ -164,22 +182,28 @@ def _rate(readings: Sequence[Reading]) -> Cause | None:
     rate = f"{now.learning_rate:.2g}"
     if now.learning_rate == 0 == now.peak_rate:
         return Cause("learning rate", "it is 0", "optimizer.lr=1e-3, say")
-    if now.learning_rate < 0.01 * now.peak_rate:
-        rising = now.learning_rate > readings[0].learning_rate
-        where = "still in its warm-up" if rising else "at the end of its schedule"
+    rising = now.learning_rate > readings[0].learning_rate
+    if rising and now.learning_rate < 0.01 * now.peak_rate:
         return Cause(
             "learning rate",
-            f"{rate}, which is {now.learning_rate / now.peak_rate:.2g} of its peak, {where}",
-            "a shorter schedule.warmup" if rising else "more trainer.max_epochs, or a schedule.floor",
+            f"{rate} of {now.peak_rate:.2g}, still in its warm-up",
+            "a shorter schedule.warmup",
         )
-    grown = now.first_gradient > 0 and (
-        median(r.gradient for r in readings[len(readings) // 2 :]) > EXPLODED * now.first_gradient
-    )
-    if most > OVERSHOT or grown:
-        gradient = f"gradient norm {now.gradient:.2g}, at the start {now.first_gradient:.2g}"
+    # the last steps of a schedule that falls to zero are no cause
+    if all(r.learning_rate < 0.001 * r.peak_rate for r in readings):
         return Cause(
             "learning rate",
-            f"{rate} is too high: the weights moved by {moved} times their size; {gradient}",
+            f"{rate} of {now.peak_rate:.2g}: its schedule has ended",
+            "a schedule.floor, or a schedule over the whole run",
+        )
+    gradient = median(r.gradient for r in readings[len(readings) // 2 :])
+    exploded = gradient > EXPLODED * now.first_gradient > 0
+    vanished = unexplained and gradient < VANISHED * now.first_gradient and now.alike > COLLAPSED
+    if most > OVERSHOT or exploded or (vanished and most > UNMOVED):
+        return Cause(
+            "learning rate",
+            f"{rate} is too high: the weights moved by {moved} times their size, and the gradient's norm went from "
+            f"{now.first_gradient:.2g} in the first step to {gradient:.2g}",
             "optimizer.lr ten times smaller, a longer schedule.warmup, trainer.gradient_clip_val=1.0",
         )
     if most < UNMOVED:
@@ -235,7 +259,9 @@ def _uninformed(late: Sequence[Reading]) -> Cause | None:
     if positive - negative > 0.1:
         return None
     alike = _mean([r.alike for r in late])
-    collapsed = f", and different images are alike (cosine {alike:.2f}: collapsed)" if alike > 0.9 else ""
+    collapsed = (
+        f", and different images are alike (cosine {alike:.2f}: collapsed)" if alike > COLLAPSED else ""
+    )
     return Cause(
         "chance level",
         f"the embeddings tell nothing: cosine {positive:.3f} with own captions, {negative:.3f} with those of others"

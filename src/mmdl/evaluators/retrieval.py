@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mmdl.errors import UserError
-from mmdl.evaluators.base import EvaluationContext, Result
+from mmdl.evaluators.base import Artifact, EvaluationContext, Result
+from mmdl.evaluators.retrieval_pictures import retrieval_pictures
 from mmdl.metrics.bootstrap import bootstrap_interval
 from mmdl.metrics.chance_hit_rate import chance_hit_rate
 from mmdl.metrics.retrieval_ranks import retrieval_ranks
@@ -66,6 +68,7 @@ class RetrievalEvaluator:
         resamples: Bootstrap resamples of the 95% interval in a final evaluation, in which an image and its captions
             stay together; 0: none.
         fold_size: Images in a fold of the smaller protocol; None: without it.
+        queries: Queries of each direction in the pictures; 0: no pictures.
 
     Raises:
         UserError: if a number is out of range.
@@ -79,12 +82,16 @@ class RetrievalEvaluator:
         ks: Sequence[int] = (1, 5, 10),
         resamples: int = 2000,
         fold_size: int | None = 1000,
+        queries: int = 5,
     ) -> None:
         if not ks or min(ks) < 1:
             raise UserError(f"evaluator.retrieval.ks={list(ks)}", valid="integers of at least 1")
         if fold_size is not None and fold_size < 1:
             raise UserError(f"evaluator.retrieval.fold_size={fold_size}", valid="at least 1, or null")
+        if queries < 0:
+            raise UserError(f"evaluator.retrieval.queries={queries}", valid="at least 0")
         self.splits = tuple(splits)
+        self.queries = queries
         self.ks = tuple(ks)
         self.resamples = resamples
         self.fold_size = fold_size
@@ -126,6 +133,12 @@ class RetrievalEvaluator:
         )
         if folds := self._count(images):
             yield f"{self._name()}: mean over {folds} folds of {self.fold_size:,} images"
+
+    def pictures(self, context: EvaluationContext, folder: Path) -> Iterator[Artifact]:
+        """What fixed queries find, both ways."""
+        yield from retrieval_pictures(context, folder, self.queries)
+
+    write = pictures
 
     def _count(self, images: int) -> int:
         """Whole folds; 0 where there are fewer than two."""

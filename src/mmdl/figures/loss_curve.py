@@ -12,7 +12,7 @@ from mmdl.figures.style import BLUE, DARK, GREY, ORANGE, new_figure, style, tidy
 NAMES = {
     "train/loss": "train",
     "val/loss": "validation",
-    "train/chance_level": "chance level",
+    "train/chance_level": "chance level (train)",
     "train/loss_floor": "lowest possible (captions repeat)",
 }
 """Metric -> what it is called; in the order of the legend."""
@@ -36,7 +36,7 @@ def loss_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
     """The lines from the rows of `metrics.jsonl`; empty without a training loss.
 
     >>> loss_lines([{"step": 2, "train/loss": 0.5}, {"step": 2, "train/chance_level": 0.7}])
-    [Line(name='train', steps=[2], values=[0.5]), Line(name='chance level', steps=[2], values=[0.7])]
+    [Line(name='train', steps=[2], values=[0.5]), Line(name='chance level (train)', steps=[2], values=[0.7])]
     """
     lines = []
     for metric, name in NAMES.items():
@@ -61,7 +61,7 @@ def draw_loss_curve(lines: Sequence[Line]) -> Any:
     looks: dict[str, dict[str, Any]] = {
         "train": {"color": BLUE},
         "validation": {"color": ORANGE, "marker": "o", "markersize": 3},
-        "chance level": {"color": DARK, "linestyle": (0, (4, 3)), "linewidth": 1.2},
+        NAMES["train/chance_level"]: {"color": DARK, "linestyle": (0, (4, 3)), "linewidth": 1.2},
         NAMES["train/loss_floor"]: {"color": GREY, "linestyle": (0, (1, 1.5)), "linewidth": 1.2},
     }
     with style():
@@ -70,7 +70,7 @@ def draw_loss_curve(lines: Sequence[Line]) -> Any:
         for line in lines:
             axes.plot(line.steps, line.values, label=line.name, **looks[line.name])
         by_name = {line.name: line for line in lines}
-        chance = by_name.get("chance level")
+        chance = by_name.get(NAMES["train/chance_level"])
         highest = max(max(line.values) for line in lines)
         if chance is not None:
             # a loss that exploded must not press everything else flat

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdl.losses.chance_level import chance_level
 from mmdl.metrics.caption_repeats import CaptionRepeats, IntArray
 
 
@@ -28,15 +29,11 @@ class LossBounds(NamedTuple):
 
 
 def loss_bounds(repeats: CaptionRepeats, loss: str, scale: float) -> LossBounds:
-    r"""The marks for one batch; under several ranks, the joined one.
+    """The marks for one batch; under several ranks, the joined one.
 
-    InfoNCE: equal logits give `ln T` for the images and `ln I` for the captions, whatever the targets are, and the loss
-    is their mean: `ln(batch)` with one caption an image. With captions that occur with several images no encoder does
-    better than to give them the shares of those images: the entropy of the targets, averaged over equal texts.
-
-    SigLIP: equal logits give a loss that depends on the bias. The chance level is the one at the best bias,
-    `T H(p)` with the share `p` of positives among all pairs and the binary entropy `H`; at the bias of the start (-10)
-    embeddings without knowledge cost more than that. It is not `ln(batch)`.
+    The chance level is that of `chance_level`. With captions that occur with several images no encoder does better
+    than to give each text the shares of those images: the floor of InfoNCE is the entropy of its targets, averaged
+    over equal texts, and that of SigLIP the entropy of each image being right for a text.
 
     Args:
         repeats: The counts of the batch.
@@ -56,12 +53,12 @@ def loss_bounds(repeats: CaptionRepeats, loss: str, scale: float) -> LossBounds:
 
 
 def _infonce(repeats: CaptionRepeats, scale: float) -> LossBounds:
-    chance = (np.log(repeats.captions) + np.log(repeats.images)) / 2
+    chance = chance_level("infonce", repeats.images, repeats.captions)
     distinct = _targets_entropy(repeats, repeats.of_both)
     groups = repeats.distinct_images
     apart = (groups - 1) * np.exp(-scale * groups / max(1, groups - 1))
     return LossBounds(
-        float(chance),
+        chance,
         _targets_entropy(repeats, repeats.of_text),
         distinct,
         float(min(chance, distinct + np.log1p(apart))),
@@ -79,7 +76,7 @@ def _targets_entropy(repeats: CaptionRepeats, of_text: IntArray) -> float:
 def _siglip(repeats: CaptionRepeats, scale: float) -> LossBounds:
     count, of_text, images = repeats.of_both, repeats.of_text, repeats.images_of_id
     positives, pairs = float((images * count).sum()), float(repeats.images * repeats.captions)
-    chance = float(repeats.captions * _entropy(np.array(positives / pairs)))
+    chance = chance_level("siglip", repeats.images, repeats.captions, round(positives))
     floor = (images * of_text * _entropy(count / of_text)).sum() / repeats.images
     bias = np.linspace(-scale - 40, scale + 40, 4001)
     apart = -scale / max(1, repeats.distinct_images - 1)

@@ -6,7 +6,9 @@ import math
 from typing import Literal
 
 
-def chance_level(loss: Literal["infonce", "siglip"], images: int, captions: int) -> float:
+def chance_level(
+    loss: Literal["infonce", "siglip"], images: int, captions: int, positives: int | None = None
+) -> float:
     """The loss of embeddings that say nothing about who belongs to whom, in nats.
 
     InfoNCE: all logits of a row are equal, so an image's cross-entropy against its captions is `ln(captions)`, however
@@ -23,6 +25,7 @@ def chance_level(loss: Literal["infonce", "siglip"], images: int, captions: int)
         loss: Name of the loss.
         images: In the joined batch of all ranks.
         captions: Likewise; each belongs to one image.
+        positives: Pairs that belong together, where an image is there more than once; None: one a caption.
 
     Returns:
         At least 0.
@@ -36,6 +39,6 @@ def chance_level(loss: Literal["infonce", "siglip"], images: int, captions: int)
     """
     if loss == "infonce":
         return (math.log(images) + math.log(captions)) / 2
-    share = 1 / images
+    share = (captions if positives is None else positives) / (images * captions)
     rest = 1 - share
     return -captions * (share * math.log(share) + (rest * math.log(rest) if rest else 0.0))

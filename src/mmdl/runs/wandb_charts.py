@@ -26,10 +26,13 @@ def table_chart(table: Artifact) -> Any:
     path = table.path
     with path.open(newline="", encoding="utf-8") as handle:
         columns, *cells = csv.reader(handle)
-    # A class may be called 7; the others are numbers, or empty where there is none.
-    named = [column in NAMES and not index for index, column in enumerate(columns)]
+    # A class may be called 7; the others are numbers, or empty where there is none, or text throughout.
+    named = [
+        (column in NAMES and not index) or not all(_is_number(row[index]) for row in cells if row[index])
+        for index, column in enumerate(columns)
+    ]
     rows = [[cell if name else _number(cell) for name, cell in zip(named, row, strict=True)] for row in cells]
-    if path.stem != "confusion_matrix":
+    if path.stem != "confusion_matrix" and not path.stem.endswith("_confusion"):
         return wandb.Table(columns=columns, data=rows) if len(rows) <= MOST_ROWS else None
     if len(rows) ** 2 > MOST_ROWS:
         return None
@@ -46,6 +49,14 @@ def table_chart(table: Artifact) -> Any:
         fields={column: column for column in names},
         string_fields={"title": table.caption},
     )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: str) -> float | None:

@@ -1,8 +1,9 @@
 import pytest
 
 from mmdl.evaluators.base import Artifact
+from mmdl.figures.loss_curve import Line
 from mmdl.runs import wandb_charts
-from mmdl.runs.wandb_charts import table_chart
+from mmdl.runs.wandb_charts import log_lines, table_chart
 
 
 @pytest.fixture
@@ -28,6 +29,30 @@ def test_the_confusion_matrix_has_a_row_a_cell(written):
     assert chart.table.data == [["class", "class", 3], ["class", "7", 1], ["7", "class", 0], ["7", "7", 5]]
     assert chart.spec.spec_name == "wandb/confusion_matrix/v1"
     assert chart.spec.string_fields["title"] == "a caption"
+
+
+def test_other_columns_may_be_text(written):
+    text = "class,prompted as,n\ncat,a cat,3\ndog,7,\n"
+    table = table_chart(written("zero_shot_pets_per_class.csv", text))
+    assert table.data == [["cat", "a cat", 3], ["dog", "7", None]]
+
+
+def test_the_confusion_of_a_set_is_a_chart_too(written):
+    chart = table_chart(written("zero_shot_pets_confusion.csv", "true class,a,b\na,1,0\nb,0,1\n"))
+    assert chart.spec.spec_name == "wandb/confusion_matrix/v1"
+
+
+def test_lines_are_one_chart_of_w_and_b_and_nothing_elsewhere():
+    from unittest.mock import Mock
+
+    from lightning.pytorch.loggers import WandbLogger
+
+    logger = Mock(spec=WandbLogger)
+    lines = [Line("train", [1, 2], [0.5, 0.25]), Line("chance level", [1], [0.7])]
+    log_lines([object(), logger], "charts/loss", lines, "loss")
+    [[[row], _]] = list(logger.experiment.log.call_args_list)
+    data = row["charts/loss"].table.data
+    assert sorted(map(tuple, data)) == [(1, "chance level", 0.7), (1, "train", 0.5), (2, "train", 0.25)]
 
 
 def test_what_w_and_b_would_cut_off_is_left_out(written, monkeypatch):
