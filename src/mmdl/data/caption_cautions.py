@@ -69,4 +69,6 @@ def _mirrored(captions: Sequence[str]) -> list[str]:
     sides = sum(1 for text in captions if _SIDE.search(text))
     if not sides:
         return []
-    return [f"mirrored     data.augment.flip: {sides:,} of {len(captions):,} train captions say left or right"]
+    return [
+        f"mirrored     data.augment.flip: {sides:,} of {len(captions):,} train captions say left or right"
+    ]

@@ -394,7 +394,9 @@ class CaptionDataModule(DataModule):
         """What a reader of the figures of a split must know."""
         lines = [*self._index(split).notes, *self._duplicates(split)]
         for name, stream in self.streams.items():
-            lines += [f"left out while reading {name}: {n:,} {reason}" for reason, n in stream.skipped().items()]
+            lines += [
+                f"left out while reading {name}: {n:,} {reason}" for reason, n in stream.skipped().items()
+            ]
         if self._truncated.get(split):
             total = len(self.indexes[split].captions)
             lines.append(
