@@ -50,6 +50,7 @@ class Watch:
     def __init__(self, split: bool) -> None:
         self.split = split
         self.epochs: list[float] = []
+        self.processor: list[float] = []
         self.steps = dict.fromkeys(STEPS, 0.0)
         self._began = 0.0
         self._ready = 0.0
@@ -59,15 +60,18 @@ class Watch:
         """An epoch begins; the steps are those of the last one."""
         self.steps = dict.fromkeys(STEPS, 0.0)
         self._began = time.perf_counter()
+        self._worked = time.process_time()
 
     def stop(self) -> None:
         """The last step of an epoch is done, as far as is known."""
         self._ended = time.perf_counter()
+        self._done = time.process_time()
 
     def finish(self) -> None:
         """The epoch is over."""
         seconds = self._ended - self._began
         self.epochs.append(seconds)
+        self.processor.append(self._done - self._worked)
         self.steps["other"] = seconds - sum(self.steps[name] for name in STEPS[:-1])
 
     def batches(self, loader: Any) -> Iterator[Any]:
@@ -251,7 +255,11 @@ def arm(path: str) -> None:
     if watch.split:
         watch.measure()
     found = ARMS[job["arm"]](job, watch)
-    Path(path).write_text(json.dumps(job | found | {"seconds": watch.epochs, "steps": watch.steps}))
+    Path(path).write_text(
+        json.dumps(
+            job | found | {"seconds": watch.epochs, "processor": watch.processor, "steps": watch.steps}
+        )
+    )
 
 
 # -- the images --------------------------------------------------------------------------------------------------------
@@ -431,9 +439,12 @@ def compare(words: argparse.Namespace, folder: Path) -> None:
     best = max(tried, key=lambda count: tried[count])
     print("open_clip by workers: " + ", ".join(f"{count}: {value:.1f}/s" for count, value in tried.items()))
     rates: dict[str, list[float]] = {name: [] for name in ARMS}
+    cost: dict[str, list[float]] = {name: [] for name in ARMS}
     for _ in range(words.rounds):
-        rates["open_clip"].append(rate(run(job, arm="open_clip", workers=int(best))))
-        rates["mmdl"].append(rate(run(job)))
+        for name, workers in (("open_clip", int(best)), ("mmdl", 0)):
+            result = run(job, arm=name, workers=workers)
+            rates[name].append(rate(result))
+            cost[name] += [1000 * seconds / words.images for seconds in result["processor"][1:]]
     splits = {
         "open_clip": run(job, arm="open_clip", workers=int(best), split=True)["steps"],
         "mmdl": run(job, split=True)["steps"],
@@ -445,6 +456,10 @@ def compare(words: argparse.Namespace, folder: Path) -> None:
         spread = f"({min(values):.1f} to {max(values):.1f})"
         median = statistics.median(values)
         print(f"{name:10} {median:8.1f}  x{median / base:.2f}  {'':11}{parts}   {spread}")
+    lines = ", ".join(f"{name} {statistics.median(values):.2f}" for name, values in cost.items())
+    print(
+        f"processor milliseconds a pair of the training process, which other programs don't lengthen: {lines}"
+    )
 
 
 if __name__ == "__main__":
