@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,11 +12,25 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
+from mmdl.errors import UserError
 
 
 def _keep(batch: Any) -> Any:
     """The data set returns whole batches, so that there is nothing to collate."""
     return batch
+
+
+class BatchLoader(DataLoader[Any]):
+    """A loader that raises the `UserError` that a data set returned in a loader process.
+
+    What is raised in such a process reaches the training as a `RuntimeError` whose message is a traceback.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
 
 
 class DataModule(pl.LightningDataModule):
@@ -69,7 +83,11 @@ class DataModule(pl.LightningDataModule):
         """`(G + 1,)` int64 row offsets of the groups of a split."""
         raise TypeError(f"{type(self).__name__} has no split {split!r}")
 
-    def splits(self) -> dict[str, frozenset[str]]:
+    def order(self, split: str) -> Callable[[int, int], IntArray] | None:
+        """(seed, epoch) -> rows of a shuffled split, where it has an order of its own."""
+        return None
+
+    def splits(self) -> Mapping[str, Set[str]]:
         """Split -> ids of what must not be shared between splits."""
         raise TypeError(f"{type(self).__name__} names no splits")
 
@@ -149,6 +167,7 @@ class DataModule(pl.LightningDataModule):
             world_size=trainer.world_size if trainer is not None else 1,
             start=self._start if training else (0, 0),
             limit=self.overfit_batches if training else 0,
+            order=self.order(split) if training else None,
         )
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
@@ -167,7 +186,7 @@ class DataModule(pl.LightningDataModule):
         """
         # A generator of its own keeps the making of an iterator from drawing on the global random state, which
         # would make an epoch that was resumed differ from one that was not.
-        return DataLoader(
+        return BatchLoader(
             self.dataset(split),
             batch_size=None,
             sampler=self.sampler(split) if sampler is None else sampler,

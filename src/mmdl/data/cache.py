@@ -153,10 +153,14 @@ class PixelFiles:
         paths: Image files.
         size: Height and width in pixels.
         resize: As for `PixelCache`.
+        identity: As for `PixelCache`.
     """
 
-    def __init__(self, paths: EncodedImages, size: int, resize: Resize) -> None:
+    def __init__(
+        self, paths: EncodedImages, size: int, resize: Resize, identity: Sequence[Any] | None = None
+    ) -> None:
         self.paths = paths
+        self.identity = identity
         self.size = size
         self.resize = resize
         self.bad: dict[int, tuple[str, str]] = {}
@@ -164,7 +168,8 @@ class PixelFiles:
     @cached_property
     def key(self) -> str:
         """Hash of what the pixels depend on; asks the file system for every file."""
-        return cache_key({"v": 1, "files": _stats(self.paths), "size": self.size, "resize": self.resize})
+        files = _stats(self.paths) if self.identity is None else self.identity
+        return cache_key({"v": 1, "files": files, "size": self.size, "resize": self.resize})
 
     def __len__(self) -> int:
         return len(self.paths)

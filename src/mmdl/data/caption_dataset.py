@@ -87,12 +87,28 @@ def chosen_captions(offsets: IntArray, rows: IntArray, count: int | None, seed: 
     first, sizes = offsets[rows], offsets[rows + 1] - offsets[rows]
     if count is None:
         return np.repeat(first - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
+    places = drawn_places(sizes, rows, count, seed, epoch)
+    return (first[:, None] + places)[places < sizes[:, None]]
+
+
+def drawn_places(sizes: IntArray, rows: IntArray, count: int, seed: int, epoch: int) -> IntArray:
+    """Which of its captions are drawn for each image, without replacement.
+
+    Args:
+        sizes: `(n,)` captions of each image.
+        rows: `(n,)` images.
+        count: Captions of each.
+        seed: Of the run.
+        epoch: Which epoch.
+
+    Returns:
+        `(n, count or fewer)` places among its captions, rising; a number beyond them where an image has too few.
+    """
     most = int(sizes.max(initial=1))
     keys = Draws(torch.from_numpy(rows), seed + _STREAM, epoch).uniform(most).numpy().copy()
     keys[np.arange(most) >= sizes[:, None]] = 2.0  # no such caption
     picked = np.sort(np.argsort(keys, axis=1, kind="stable")[:, :count], axis=1)
-    picked = np.sort(np.where(picked < sizes[:, None], picked, most), axis=1)
-    return (first[:, None] + picked)[picked < sizes[:, None]]
+    return np.sort(np.where(picked < sizes[:, None], picked, most), axis=1)
 
 
 class CaptionDataset(Dataset[ImageTextBatch]):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal, Protocol, TypedDict
 
 import numpy as np
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmdl.batch import ImageTextBatch
@@ -16,6 +16,7 @@ from mmdl.data.augment.flip import Flip
 from mmdl.data.bad_images import BadSamples, count_by_reason, listed
 from mmdl.data.base import DataModule
 from mmdl.data.cache import Resize
+from mmdl.data.caption_cautions import caption_cautions, streamed_cautions
 from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler, Pixels
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.caption_pixels import CaptionView, caption_pixels
@@ -24,13 +25,13 @@ from mmdl.data.duplicates import shared_files
 from mmdl.data.equal_images import equal_images
 from mmdl.data.image_files import ListedFiles
 from mmdl.data.sampler import IntArray, spread_rows
+from mmdl.data.shard_dataset import ShardDataset, ShardView
+from mmdl.data.shard_index import ShardIndex
 from mmdl.data.vqa_dataset import Tokenizer
 from mmdl.errors import UserError, UserErrors
 
 STATISTICS_FROM = 2_000
 """Training images whose mean stands for that of all, for augmentations that fill with it."""
-
-_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
 OnBadSample = Literal["raise", "skip"]
 
@@ -41,8 +42,11 @@ class CaptionSource(Protocol):
     def prepare(self) -> None:
         """Make or fetch the files; called on one process at a time."""
 
-    def index(self, split: str) -> CaptionIndex | None:
-        """The validated index of `train`, `val` or `test`; None where the source has no such split."""
+    def index(self, split: str) -> CaptionIndex | ShardIndex | None:
+        """The validated index of `train`, `val` or `test`; None where the source has no such split.
+
+        Training samples of a `ShardIndex` are read while training; evaluation needs a `CaptionIndex`.
+        """
 
 
 class CaptionDataOptions(TypedDict, total=False):
@@ -149,6 +153,8 @@ class CaptionDataModule(DataModule):
         self.feature_dtype = feature_dtype
         self.indexes: dict[str, CaptionIndex] = {}
         self.datasets: dict[str, CaptionDataset] = {}
+        self.streams: dict[str, ShardDataset] = {}
+        """Splits that are read while training, and are in neither of the two above."""
         self._fitted = False
         self._skipped: dict[str, int] = {}
         self._truncated: dict[str, int] = {}
@@ -169,7 +175,7 @@ class CaptionDataModule(DataModule):
             stage: Lightning's stage; everything is set up whatever it is.
             splits: Which splits.
         """
-        pixels = self._read([split for split in splits if split not in self.indexes])
+        pixels = self._read([split for split in splits if not self.has_split(split)])
         if not self._fitted:
             self.tokenizer.fit(list(dict.fromkeys(self._index("train").captions)))
             self._fitted = True
@@ -177,11 +183,17 @@ class CaptionDataModule(DataModule):
             self.datasets[split] = self._encode(split, self.indexes[split], found)
         files = {split: index.files for split, index in self.indexes.items()}
         self._shared_files = shared_files({n: f for n, f in files.items() if isinstance(f, ListedFiles)})
-        if "train" in pixels:
-            rows = spread_rows(len(self.datasets["train"]), STATISTICS_FROM)
-            if any(hasattr(step, "fill") for step in self.augment):
-                images = pixels["train"][rows].float()
-                tell_mean(self.augment, (images.mean((0, 2, 3)) / 255).tolist())
+        if self.has_split("train") and any(hasattr(step, "fill") for step in self.augment):
+            images = self._some_images().float()
+            tell_mean(self.augment, (images.mean((0, 2, 3)) / 255).tolist())
+
+    def _some_images(self) -> Tensor:
+        """`(n, 3, H, W)` uint8 training images: evenly spread, or of the first shard of a stream."""
+        if "train" in self.datasets:
+            return self.datasets["train"].pixels[spread_rows(len(self.datasets["train"]), STATISTICS_FROM)]
+        stream = self.streams["train"]
+        first = stream.index.offsets[stream.index.offsets > 0][0]
+        return stream[spread_rows(int(first), STATISTICS_FROM // 4)]["images"]
 
     def _read(self, splits: Sequence[str]) -> dict[str, Pixels]:
         """The pixels of some splits, whose indexes are kept.
@@ -190,7 +202,7 @@ class CaptionDataModule(DataModule):
             UserErrors: What is wrong with all of them.
         """
         errors: list[UserError] = []
-        indexes: dict[str, CaptionIndex] = {}
+        indexes: dict[str, CaptionIndex | ShardIndex] = {}
         for split in splits:
             try:
                 index = self.source.index(split)
@@ -203,16 +215,31 @@ class CaptionDataModule(DataModule):
             raise UserErrors(list({str(error): error for error in errors}.values()))
         pixels: dict[str, Pixels] = {}
         bad: list[BadSamples] = []
+        kept: dict[str, CaptionIndex] = {}
         for split, index in indexes.items():
-            indexes[split], pixels[split], found = caption_pixels(split, index, self.view)
-            bad += found
+            if not isinstance(index, ShardIndex):
+                kept[split], pixels[split], found = caption_pixels(split, index, self.view)
+                bad += found
         if bad and self.on_bad_sample == "raise":
             raise listed(bad)
         for counts in (*(index.skipped for index in indexes.values()), count_by_reason(bad)):
             for reason, count in counts.items():
                 self._skipped[reason] = self._skipped.get(reason, 0) + count
-        self.indexes |= indexes
+        self.indexes |= kept
+        streamed = {split: index for split, index in indexes.items() if isinstance(index, ShardIndex)}
+        self.streams |= {split: self._stream(index) for split, index in streamed.items()}
         return pixels
+
+    def _stream(self, index: ShardIndex) -> ShardDataset:
+        view = ShardView(
+            self.image_size,
+            self.resize,
+            self.captions_per_image,
+            self.eval_captions,
+            self.seed,
+            self.on_bad_sample == "skip",
+        )
+        return ShardDataset(index, self.tokenizer, view)
 
     def _encode(self, split: str, index: CaptionIndex, pixels: Pixels) -> CaptionDataset:
         texts = caption_texts(self.tokenizer, index.captions, f"tokenizing {split} captions")
@@ -256,23 +283,31 @@ class CaptionDataModule(DataModule):
 
     # -- what the base asks for -------------------------------------------------------------------------------------
 
-    def _index(self, split: str) -> CaptionIndex:
-        if split not in self.indexes:
+    def _index(self, split: str) -> CaptionIndex | ShardIndex:
+        if not self.has_split(split):
             raise UserError(
                 f"the data has no {split!r} split",
-                valid=", ".join(self.indexes) or "none",
+                valid=", ".join([*self.streams, *self.indexes]) or "none",
                 fix="choose another split",
             )
-        return self.indexes[split]
+        return self.streams[split].index if split in self.streams else self.indexes[split]
 
-    def dataset(self, split: str) -> CaptionDataset:
+    def has_split(self, split: str) -> bool:
+        """Whether the data has a split."""
+        return split in self.streams or split in self.indexes
+
+    def dataset(self, split: str) -> CaptionDataset | ShardDataset:
         """Data set of `train`, `val` or `test`.
 
         Raises:
             UserError: if the source has no such split.
         """
         self._index(split)
-        return self.datasets[split]
+        return self.streams[split] if split in self.streams else self.datasets[split]
+
+    def order(self, split: str) -> Callable[[int, int], IntArray] | None:
+        """Samples that are read while training come in an order that keeps to a few shards at a time."""
+        return self.streams[split].index.order if split in self.streams else None
 
     def batch(self, split: str, rows: IntArray) -> ImageTextBatch:
         """The batch of some rows; of `train` with the captions of the first epoch."""
@@ -282,14 +317,19 @@ class CaptionDataModule(DataModule):
         """`(I + 1,)` int64: each image is a group of its own."""
         return np.arange(len(self._index(split)) + 1, dtype=np.int64)
 
-    def splits(self) -> dict[str, frozenset[str]]:
+    def splits(self) -> Mapping[str, Set[str]]:
         """Split -> image ids: no image may be in two splits."""
-        return {split: frozenset(map(str, index.image_ids)) for split, index in self.indexes.items()}
+        found: dict[str, Set[str]] = {split: stream.index.image_ids for split, stream in self.streams.items()}
+        return found | {split: frozenset(map(str, index.image_ids)) for split, index in self.indexes.items()}
 
     @property
     def skipped(self) -> dict[str, int]:
         """Samples left out, by reason, over all splits."""
-        return dict(self._skipped)
+        found = dict(self._skipped)
+        for stream in self.streams.values():
+            for reason, count in stream.skipped().items():
+                found[reason] = found.get(reason, 0) + count
+        return found
 
     @property
     def vocab_size(self) -> int:
@@ -302,7 +342,7 @@ class CaptionDataModule(DataModule):
 
     def fingerprints(self) -> dict[str, str]:
         """SHA-256 of each split's index and of the tokenizer."""
-        hashes = {split: index.fingerprint for split, index in self.indexes.items()}
+        hashes = {split: self._index(split).fingerprint for split in [*self.streams, *self.indexes]}
         return hashes | {"tokenizer": self.tokenizer.fingerprint()}
 
     def vocabularies(self) -> dict[str, Any]:
@@ -340,34 +380,29 @@ class CaptionDataModule(DataModule):
 
     def cautions(self) -> list[str]:
         """How many captions are cut, images are equal, entries were joined, and captions an augmentation falsifies."""
-        lines = [f"split        {note}" for index in self.indexes.values() for note in index.notes]
-        lines = list(dict.fromkeys(lines))
-        if any(self._truncated.values()):
-            counts = ", ".join(
-                f"{count:,} of {len(self.indexes[split].captions):,} in {split}"
-                for split, count in self._truncated.items()
-            )
-            lines.append(f"truncated    captions longer than {self.context_length} tokens: {counts}")
-        lines += [f"{'duplicates':12} {note}" for split in self.indexes for note in self._duplicates(split)]
-        if any(isinstance(step, Flip) for step in self.augment) and "train" in self.indexes:
-            captions = self.indexes["train"].captions
-            sides = sum(1 for text in captions if _SIDE.search(text))
-            if sides:
-                lines.append(
-                    f"mirrored     data.augment.flip: {sides:,} of {len(captions):,} train captions say left or right"
-                )
-        return lines
+        flipped = any(isinstance(step, Flip) for step in self.augment)
+        duplicates = [note for split in self.indexes for note in self._duplicates(split)]
+        lines = caption_cautions(self.indexes, self._truncated, self.context_length, duplicates, flipped)
+        return lines + [
+            line
+            for split, stream in self.streams.items()
+            for line in streamed_cautions(split, stream.index, self.tokenizer, flipped)
+        ]
 
     @property
     def context_length(self) -> int:
         """Tokens that a caption is padded or cut to, `L`."""
-        return int(next(iter(self.datasets.values())).ids.shape[1])
+        return int(self.tokenizer([""])[0].shape[1])
 
     def notes(self, split: str) -> list[str]:
         """What a reader of the figures of a split must know."""
         lines = [*self._index(split).notes, *self._duplicates(split)]
-        if self._truncated[split]:
-            total = len(self._index(split).captions)
+        for name, stream in self.streams.items():
+            lines += [
+                f"left out while reading {name}: {n:,} {reason}" for reason, n in stream.skipped().items()
+            ]
+        if self._truncated.get(split):
+            total = len(self.indexes[split].captions)
             lines.append(
                 f"{self._truncated[split]:,} of {total:,} {split} captions are longer than {self.context_length} "
                 "tokens: their ends were cut (data.tokenizer.max_length)"
@@ -377,9 +412,11 @@ class CaptionDataModule(DataModule):
         return lines
 
     def _duplicates(self, split: str) -> list[str]:
-        """Lines on what is there twice in a split."""
+        """Lines on what is there twice in a split; a stream is not known well enough."""
+        if split not in self.indexes:
+            return []
         lines = []
-        if joined := self._index(split).joined:
+        if joined := self.indexes[split].joined:
             lines.append(f"{joined:,} {split} entries are there twice, and were joined")
         if equal := self._equal[split]:
             lines.append(

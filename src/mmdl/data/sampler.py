@@ -6,7 +6,7 @@ order at batch `n`, on any number of ranks or loader workers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,7 @@ class GroupedBatchSampler(Sampler[IntArray]):
         world_size: Number of ranks.
         start: (epoch, batch) at which to begin: the position of an interrupted run.
         limit: Use only the first `limit` batches of the unshuffled order, in every epoch (0: all).
+        order: (seed, epoch) -> shuffled rows, in place of `grouped_order`.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class GroupedBatchSampler(Sampler[IntArray]):
         world_size: int = 1,
         start: tuple[int, int] = (0, 0),
         limit: int = 0,
+        order: Callable[[int, int], IntArray] | None = None,
     ) -> None:
         self.offsets = np.asarray(offsets, dtype=np.int64)
         self.batch_size = batch_size
@@ -96,6 +98,7 @@ class GroupedBatchSampler(Sampler[IntArray]):
         self.world_size = world_size
         self.start = start
         self.limit = limit
+        self.order = order
         self.epoch = start[0]
 
     @property
@@ -113,14 +116,18 @@ class GroupedBatchSampler(Sampler[IntArray]):
         """Choose the epoch; Lightning calls this before each."""
         self.epoch = epoch
 
+    def rows_of(self, epoch: int) -> IntArray:
+        """`(N,)` int64: all rows in the order of an epoch."""
+        if not self.shuffle:
+            return np.arange(self.num_rows, dtype=np.int64)
+        if self.order is not None:
+            return self.order(self.seed, epoch)
+        return grouped_order(self.offsets, self.seed, epoch, self.group)
+
     def __iter__(self) -> Iterator[IntArray]:
         epoch = self.epoch
         first = self.start[1] if epoch == self.start[0] else 0
-        order = (
-            grouped_order(self.offsets, self.seed, epoch, self.group)
-            if self.shuffle
-            else np.arange(self.num_rows, dtype=np.int64)
-        )
+        order = self.rows_of(epoch)
         step = self.batch_size * self.world_size
         for batch in range(first, len(self)):
             rows = order[batch * step : (batch + 1) * step]

@@ -137,8 +137,8 @@ def _image_encoder(model: Any, kind: Kind) -> Callable[[Tensor], Tensor]:
     if kind == "embedding":
         encode: Callable[[Tensor], Tensor] = model.encode_images
         return encode
-    tower = getattr(model, "image_tower", None)
-    visual = getattr(tower, "visual", None)
+    tower: Any = getattr(model, "image_tower", None)
+    visual: Any = getattr(tower, "visual", None)
     if visual is None and tower is not None:
         return lambda images: tower(images).pooled
     if hasattr(visual, "trunk"):  # a timm model inside an open_clip one: its head is the projection

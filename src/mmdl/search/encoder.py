@@ -124,7 +124,8 @@ def load_encoder(loaded: LoadedRun, accelerator: str) -> Encoder:
     tokenizer = instantiate(config.data.tokenizer)
     tokenizer.load_state_dict(loaded.vocabularies["tokenizer"])
     if not on_gpu(accelerator) and str(config.trainer.precision).startswith("16"):
-        config = OmegaConf.merge(config, {"trainer": {"precision": "32-true"}})  # float16 is for GPUs
+        config = config.copy()
+        config.trainer.precision = "32-true"  # float16 is for GPUs
     device, half = device_and_half(OmegaConf.create({"accelerator": accelerator}), config)
     size = int(config.data.image_size)
     return Encoder(loaded, model.to(device).eval(), tokenizer, size, config.data.resize, device, half)

@@ -1,11 +1,13 @@
-"""A web server on this machine that misbehaves as told."""
+"""A web server on this machine that misbehaves as told, and small tar shards."""
 
 from __future__ import annotations
 
 import http.server
+import io
 import re
+import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -89,3 +91,42 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
         yield state
         running.shutdown()
         thread.join()
+
+
+class Shards:
+    """Makes small tar shards."""
+
+    def picture(self, number: int, size: int = 24) -> bytes:
+        """A PNG file that differs with the number."""
+        import numpy as np
+        from PIL import Image
+
+        file = io.BytesIO()
+        pixels = np.random.default_rng(number).integers(0, 256, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(file, "PNG")
+        return file.getvalue()
+
+    def members(self, numbers: Iterable[int], change: Any = None) -> list[tuple[str, bytes]]:
+        """(name, content) pairs of samples; `change(number, files)` may alter the files of one."""
+        found = []
+        for number in numbers:
+            files = {"png": self.picture(number), "txt": f"picture number {number}".encode()}
+            if change is not None:
+                change(number, files)
+            found += [(f"{number:04d}.{extension}", content) for extension, content in files.items()]
+        return found
+
+    def tar(self, members: Iterable[tuple[str, bytes]]) -> bytes:
+        """A tar file of (name, content) pairs."""
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for name, content in members:
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+        return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def shards() -> Shards:
+    return Shards()

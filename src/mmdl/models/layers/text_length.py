@@ -27,8 +27,17 @@ def set_text_length(text: Any, name: str, length: int | None, key: str = "max_le
         return context
     if hasattr(text, "config") and length < context:  # Hugging Face: padding is masked
         return length
-    is_causal = getattr(text, "attn_mask", None) is not None and text.cls_emb is None
-    if length > context or not is_causal or text.pool_type not in ("argmax", "eos"):
+    if length > context or not looks_back(text):
         raise UserError(f"{key}={length}: '{name}' needs its {context} tokens", valid=f"null or {context}")
     text.register_buffer("attn_mask", text.attn_mask[:length, :length].clone(), persistent=False)
     return length
+
+
+def looks_back(text: Any) -> bool:
+    """Whether attention is causal and the last token is pooled, so that what follows it changes nothing.
+
+    Args:
+        text: `model.text` of an open_clip model.
+    """
+    is_causal = getattr(text, "attn_mask", None) is not None and getattr(text, "cls_emb", None) is None
+    return is_causal and getattr(text, "pool_type", "") in ("argmax", "eos")
