@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from mmdl.assembly import build_data, build_task, static_errors
-from mmdl.batch import contract_errors
+from mmdl.batch import ImageBatch, ImageTextBatch, VQABatch, contract_errors
 from mmdl.checking import batch_errors, first_batch, split_errors
 from mmdl.cli.app import compose
 from mmdl.cli.catalog import catalog, groups
@@ -123,13 +123,18 @@ def test_every_part_of_the_vqa_model_steps_on_its_batch(part, name, fixture_of):
     assert any(name.startswith(part) for name in learned)
 
 
-CLASSIFIERS = [name for name in catalog("model") if name != "vqa"]
+def consumers(batch_type):
+    """The models of conf/ that consume a batch type."""
+    found = []
+    for name in catalog("model"):
+        module, _, cls = str(compose("train", [f"model={name}"]).model._target_).rpartition(".")
+        if getattr(importlib.import_module(module), cls).consumes is batch_type:
+            found.append(name)
+    return found
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
-def test_every_classifier_steps_on_its_batch(name, fixture_of):
-    parts = ["data=mnist", f"model={name}", "task=classification", "data.image_size=32", "data.batch_size=16"]
-    cfg = compose("train", [*parts, *fixture_of("mnist")]).copy()
+def steps(cfg):
+    """A model takes the first batch, and all of it that learns gets a gradient; returns the task and the batch."""
     data = build_data(cfg)
     task = build_task(cfg)
     batch = first_batch(data)
@@ -141,3 +146,46 @@ def test_every_classifier_steps_on_its_batch(name, fixture_of):
     assert all(p.grad is not None for p in learning)
     held = [id(p) for group in task.model.layer_groups() for p in group.parameters()]
     assert sorted(held) == sorted(id(p) for p in task.model.parameters())
+    return task, batch
+
+
+def test_every_model_is_tested_on_its_batch():
+    kinds = (ImageBatch, ImageTextBatch, VQABatch)
+    assert sorted(name for kind in kinds for name in consumers(kind)) == sorted(catalog("model"))
+
+
+@pytest.mark.parametrize("name", consumers(ImageBatch))
+def test_every_classifier_steps_on_its_batch(name, fixture_of):
+    parts = ["data=mnist", f"model={name}", "task=classification", "data.image_size=32", "data.batch_size=16"]
+    steps(compose("train", [*parts, *fixture_of("mnist")]).copy())
+
+
+@pytest.mark.parametrize("loss", ["infonce", "siglip"])
+@pytest.mark.parametrize("name", consumers(ImageTextBatch))
+def test_every_contrastive_model_steps_on_its_batch(name, loss, fixture_of):
+    parts = [
+        "data=shapes_captions",
+        f"model={name}",
+        "task=contrastive",
+        f"task.loss={loss}",
+        "data.batch_size=8",
+    ]
+    bias = ["model.init_scale=10", "model.init_bias=-10"] if loss == "siglip" else []
+    task, batch = steps(compose("train", [*parts, *bias, *fixture_of("shapes_captions")]).copy())
+    model = task.model.eval()
+    with torch.no_grad():
+        image, text = model(batch)
+        features = {
+            "image_features": model.image_features(batch["images"]),
+            "text_features": model.text_features(batch["tokens"], batch["token_mask"]),
+        }
+        cached = {key: value for key, value in batch.items() if key not in ("images", "tokens", "token_mask")}
+        assert contract_errors(cached | features, ImageTextBatch) == []
+        found = model(cached | features)
+        torch.testing.assert_close(found.image, image)
+        torch.testing.assert_close(found.text, text)
+        torch.testing.assert_close(model.encode_images(batch["images"]), image)
+        torch.testing.assert_close(model.encode_texts(batch["tokens"], batch["token_mask"]), text)
+    assert image.shape == (8, model.embed_dim)
+    towers = {group.name.split(".")[0] for group in model.layer_groups()}
+    assert {"image_tower", "text_tower", "logit_scale"} <= towers
