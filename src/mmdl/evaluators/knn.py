@@ -31,6 +31,7 @@ class KNNEvaluator:
         temperature: A neighbour's vote weighs exp(cosine similarity / temperature).
         features: `embedding`, in the space that images share with texts, or `pooled`, before the projection.
         limit_train: At most so many training images vote, evenly spread; None: all.
+        limit: At most so many images are classified, likewise.
         pixel_size: The baseline sees images of so many pixels a side.
         resamples: Bootstrap resamples of the 95% interval; 0: none.
 
@@ -48,6 +49,7 @@ class KNNEvaluator:
         temperature: float = 0.07,
         features: Kind = "embedding",
         limit_train: int | None = None,
+        limit: int | None = None,
         pixel_size: int = 16,
         resamples: int = 2000,
     ) -> None:
@@ -61,6 +63,7 @@ class KNNEvaluator:
         self.temperature = temperature
         self.features: Kind = features
         self.limit_train = limit_train
+        self.limit = limit
         self.pixel_size = pixel_size
         self.resamples = resamples
         self.headline = tuple(f"knn/{name}/accuracy" for name in self.sets)
@@ -91,9 +94,8 @@ class KNNEvaluator:
         test, train = one.read(context.data, context.split), one.read(context.data, "train")
         if test is None or train is None:
             return
-        limit = 64 if context.quick else None
-        images = encoded_images(context, test, self.features, limit)
-        bank = encoded_images(context, train, self.features, limit or self.limit_train)
+        images = encoded_images(context, test, self.features, self.limit)
+        bank = encoded_images(context, train, self.features, self.limit_train)
         classes, device = len(one.classes), context.task.device
         yield self._result(
             f"knn/{one.name}/accuracy",

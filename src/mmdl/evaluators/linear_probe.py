@@ -34,6 +34,7 @@ class LinearProbe:
             with texts.
         standardize: Bring each feature to mean 0 and deviation 1 over the training images.
         limit_train: At most so many training images, evenly spread; None: all.
+        limit: At most so many images of validation and of test, likewise.
         max_iter: Iterations of L-BFGS.
         pixel_size: The baseline sees images of so many pixels a side.
         resamples: Bootstrap resamples of the 95% interval; 0: none.
@@ -51,11 +52,17 @@ class LinearProbe:
         features: Kind = "pooled",
         standardize: bool = True,
         limit_train: int | None = 10_000,
+        limit: int | None = None,
         max_iter: int = 1000,
         pixel_size: int = 16,
         resamples: int = 2000,
     ) -> None:
-        for key, value in (("limit_train", limit_train), ("max_iter", max_iter), ("pixel_size", pixel_size)):
+        for key, value in (
+            ("limit_train", limit_train),
+            ("limit", limit),
+            ("max_iter", max_iter),
+            ("pixel_size", pixel_size),
+        ):
             if value is not None and value < 1:
                 raise UserError(f"evaluator.linear_probe.{key}={value}", valid="at least 1")
         if set(splits) - {"test"}:
@@ -69,6 +76,7 @@ class LinearProbe:
         self.features: Kind = features
         self.standardize = standardize
         self.limit_train = limit_train
+        self.limit = limit
         self.max_iter = max_iter
         self.pixel_size = pixel_size
         self.resamples = resamples
@@ -100,8 +108,7 @@ class LinearProbe:
         if any(dataset is None for dataset in sets.values()) or sets["test"] is sets["val"]:
             self._notes.append(f"linear probe {one.name}: left out, it needs train, val and test with labels")
             return
-        limit = 64 if context.quick else None
-        limits = {"train": limit or self.limit_train, "val": limit, "test": limit}
+        limits = {"train": self.limit_train, "val": self.limit, "test": self.limit}
         found: dict[str, EncodedImages] = {
             name: encoded_images(context, dataset, self.features, limits[name])
             for name, dataset in sets.items()

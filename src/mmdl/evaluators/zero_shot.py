@@ -41,7 +41,8 @@ class ZeroShotEvaluator:
             `simple_7`, or own ones, in which `{}` is the class) and `class_names` (None: the data's own; a list, a
             mapping, or `openai_imagenet`).
         splits: Splits on which it runs.
-        limit: Images of a set at a validation, evenly spread; None: all. Final figures are taken over all.
+        limit: Images of a set at a validation, evenly spread; None: all.
+        limit_final: Likewise in a final evaluation.
         resamples: Bootstrap resamples of the 95% interval in a final evaluation; 0: none.
 
     Raises:
@@ -53,10 +54,12 @@ class ZeroShotEvaluator:
         sets: Mapping[str, Any],
         splits: Sequence[str] = ("val", "test"),
         limit: int | None = 500,
+        limit_final: int | None = None,
         resamples: int = 2000,
     ) -> None:
-        if limit is not None and limit < 1:
-            raise UserError(f"evaluator.zero_shot.limit={limit}", valid="at least 1, or null: all")
+        for key, value in (("limit", limit), ("limit_final", limit_final)):
+            if value is not None and value < 1:
+                raise UserError(f"evaluator.zero_shot.{key}={value}", valid="at least 1, or null: all")
         self.sets = image_sets("zero_shot", sets, ("templates", "class_names"))
         self.templates = {
             name: templates_of(one.settings.get("templates") or "plain", one.where)
@@ -64,6 +67,7 @@ class ZeroShotEvaluator:
         }
         self.splits = tuple(splits)
         self.limit = limit
+        self.limit_final = limit_final
         self.resamples = resamples
         names = tuple(f"zero_shot/{name}/accuracy" for name in self.sets)
         self.brief, self.headline = names[:2], names
@@ -133,7 +137,7 @@ class ZeroShotEvaluator:
         if dataset is None:
             return None
         names = class_names_of(one.settings.get("class_names"), one.classes, one.where)
-        limit = 64 if context.quick else None if context.final else self.limit
+        limit = self.limit_final if context.final else self.limit
         weights = once(context, ("zero_shot", one.where), lambda: self._weights(one, names, context))
         images = encoded_images(context, dataset, "embedding", limit)
         similarities = (images.features @ weights.T).numpy()  # (N, K)

@@ -52,8 +52,8 @@ def test_features_from_before_the_projection(context, dataset):
     assert encoded_images(context, dataset, "embedding").features.shape == (60, 3)
 
 
-@pytest.mark.parametrize(("name", "width"), [("vit_tiny_64", None), ("resnet_tiny_64", None)])
-def test_open_clip_towers(context, name, width):
+@pytest.mark.parametrize("name", ["vit_tiny_64", "resnet_tiny_64"])
+def test_open_clip_towers(name):
     from mmdl.models.clip import CLIP
 
     model = CLIP(name).eval()
