@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mmdl.batch import ImageBatch, contract_errors
+from mmdl.batch import ImageBatch, ImageTextBatch, contract_errors
 from mmdl.data.augment.base import augmented
 from mmdl.data.base import DataModule
 from mmdl.errors import UserError
@@ -229,3 +229,13 @@ def report(data: DataModule, cost: Cost, batch: Mapping[str, Any], precision: st
             "left out     " + ", ".join(f"{n:,} {reason}" for reason, n in sorted(data.skipped.items()))
         )
     return lines + data.cautions()
+
+
+def frozen_lines(model: nn.Module) -> list[str]:
+    """A line where both towers of a contrastive model are frozen; none otherwise, and for other models."""
+    if getattr(model, "consumes", None) is not ImageTextBatch:
+        return []
+    from mmdl.optim.learning_parts import frozen_towers, learning_parts
+
+    said = frozen_towers(learning_parts(model))
+    return [] if said is None else [f"warning      {said}: task.freeze=[] or one tower, unless that is meant"]

@@ -27,6 +27,7 @@ from mmdl.figures.style import save_png
 from mmdl.losses.bounds import loss_bounds
 from mmdl.metrics.caption_repeats import caption_repeats
 from mmdl.models.layers.eval_mode import eval_mode
+from mmdl.optim.learning_parts import learning_parts
 from mmdl.runs.jsonl_logger import JsonlLogger, read_metrics
 from mmdl.runs.tracker_images import log_images
 from mmdl.runs.wandb_charts import log_lines
@@ -131,7 +132,7 @@ class ContrastiveDiagnosis(Callback):
         towers = {name: own for name, own in self._groups.items() if name != "logit_scale"}
         self._probe = WeightProbe(towers)
         self._probe.first |= {name: value.to(pl_module.device) for name, value in self._saved_probe.items()}
-        self._learning = _learning(task.model)
+        self._learning = learning_parts(task.model)
         self._steps = self.patience or max(200, task.total_steps() // 20)
         self._loss, self._batches, self._norms = None, 0, None
 
@@ -267,17 +268,6 @@ class ContrastiveDiagnosis(Callback):
         if self.plateau is not None:
             return [f"plateau  {self.plateau.line()}"]
         return [f"plateau, since overcome  {line}" for line in self.told[-1:]]
-
-
-def _learning(model: Any) -> list[str]:
-    """What learns: `image tower`, `text tower`, `projections`."""
-    found = set()
-    for group in model.layer_groups():
-        tower, _, part = group.name.partition(".")
-        if tower == "logit_scale" or not any(p.requires_grad for p in group.parameters()):
-            continue
-        found.add("projections" if part == "projection" else tower.replace("_", " "))
-    return sorted(found)
 
 
 def _of_towers(norms: Mapping[str, Tensor | float]) -> Tensor:

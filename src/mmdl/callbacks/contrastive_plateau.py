@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
+from mmdl.optim.learning_parts import frozen_towers
+
 LEAST_FALL = 0.01
 """A loss whose mean fell by a smaller share than this, from one half of the looked-at steps to the other, is flat."""
 
@@ -157,14 +159,11 @@ def _variance(values: Sequence[float]) -> float:
 
 
 def _frozen(late: Sequence[Reading]) -> Cause | None:
-    learning = late[-1].learning
-    if "image tower" in learning or "text tower" in learning:
-        return None
-    learns = "only the projections learn" if learning else "not even a projection learns"
-    return Cause(
-        "frozen towers",
-        f"both towers are frozen, {learns}",
-        "freeze one tower at most: task.freeze=[image_tower*]",
+    said = frozen_towers(late[-1].learning)
+    return (
+        None
+        if said is None
+        else Cause("frozen towers", said, "freeze one at most: task.freeze=[image_tower*]")
     )
 
 

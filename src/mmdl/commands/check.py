@@ -102,7 +102,7 @@ def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
     if errors:
         raise UserErrors(errors)
     lines = checking.report(data, checking.measure(task, data), batch, precision)
-    return task, lines + checking.network_table(task.model, batch)
+    return task, lines + checking.network_table(task.model, batch) + checking.frozen_lines(task.model)
 
 
 def main(cfg: DictConfig) -> None:

@@ -84,7 +84,7 @@ def draw_text_queries(queries: Sequence[Query], title: str) -> Any:
                 _tile(axes, _MARGIN + _TEXT + place * (_TILE + _GAP), top, hit, f"{hit.similarity:.2f}")
             if query.missed is not None:
                 left = _MARGIN + _TEXT + columns * (_TILE + _GAP) + 0.2
-                label = f"rank {query.missed.rank:,} of {query.among:,}"
+                label = f"rank {query.missed.rank:,}\nof {query.among:,}"
                 _tile(axes, left, top, query.missed, label)
     return axes.figure
 
@@ -103,7 +103,7 @@ def draw_image_queries(queries: Sequence[Query], title: str) -> Any:
     with style():
         rows = [_caption_lines(query, most) for query in queries]
         heights = [max(_TILE, line * sum(len(text) for text, _ in lines)) + 0.3 for lines in rows]
-        axes = _page(8.6, sum(heights), title)
+        axes = _page(9.0, sum(heights), title)
         top = 0.0
         for query, lines, height in zip(queries, rows, heights, strict=True):
             assert not isinstance(query.query, str)
@@ -122,7 +122,7 @@ def _caption_lines(query: Query, most: int) -> list[tuple[list[str], bool]]:
     found = []
     for hit in [*query.hits, *([query.missed] if query.missed is not None else [])]:
         assert isinstance(hit.item, str)
-        text = _wrapped(hit.item, 92, most)
+        text = _wrapped(hit.item, 80, most)
         sign = RIGHT if hit.right else WRONG
         late = f"  (rank {hit.rank:,} of {query.among:,})" if hit is query.missed else ""
         head = f"{sign} {hit.similarity:5.2f}   "
