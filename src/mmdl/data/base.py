@@ -48,6 +48,8 @@ class DataModule(pl.LightningDataModule):
     """
 
     produces: ClassVar[type]
+    even_batches: ClassVar[bool] = False
+    """Whether the training batches of an epoch are of nearly equal size, where the loss depends on it."""
 
     def __init__(
         self,
@@ -168,12 +170,17 @@ class DataModule(pl.LightningDataModule):
             start=self._start if training else (0, 0),
             limit=self.overfit_batches if training else 0,
             order=self.order(split) if training else None,
+            even=training and self.even_batches,
         )
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
         """Training batches an epoch on each of `world_size` ranks."""
         sampler = GroupedBatchSampler(
-            self.offsets("train"), self.batch_size, world_size=world_size, limit=self.overfit_batches
+            self.offsets("train"),
+            self.batch_size,
+            world_size=world_size,
+            limit=self.overfit_batches,
+            even=self.even_batches,
         )
         return len(sampler)
 
@@ -227,13 +234,12 @@ class DataModule(pl.LightningDataModule):
         return {
             "epoch": epoch,
             "batch": done,
+            "place": int(self.sampler("train").bounds[done]),
             "seed": self.seed,
             "global_batch": self.batch_size * trainer.world_size,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at a saved position; another global batch starts at the nearest earlier batch boundary."""
-        trainer = self.trainer
-        world_size = trainer.world_size if trainer is not None else 1
-        rows = state_dict["batch"] * state_dict["global_batch"]
-        self._start = (state_dict["epoch"], rows // (self.batch_size * world_size))
+        place = state_dict.get("place", state_dict["batch"] * state_dict["global_batch"])
+        self._start = (state_dict["epoch"], self.sampler("train").batch_at(place))

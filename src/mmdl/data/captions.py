@@ -95,6 +95,7 @@ class CaptionDataModule(DataModule):
     """
 
     produces = ImageTextBatch
+    even_batches = True
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ order at batch `n`, on any number of ranks or loader workers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,8 @@ class GroupedBatchSampler(Sampler[IntArray]):
         start: (epoch, batch) at which to begin: the position of an interrupted run.
         limit: Use only the first `limit` batches of the unshuffled order, in every epoch (0: all).
         order: (seed, epoch) -> shuffled rows, in place of `grouped_order`.
+        even: Cut an epoch into as many batches of nearly equal size, where a small last one would be another task:
+            a contrastive loss grows with the batch.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class GroupedBatchSampler(Sampler[IntArray]):
         start: tuple[int, int] = (0, 0),
         limit: int = 0,
         order: Callable[[int, int], IntArray] | None = None,
+        even: bool = False,
     ) -> None:
         self.offsets = np.asarray(offsets, dtype=np.int64)
         self.batch_size = batch_size
@@ -99,6 +103,7 @@ class GroupedBatchSampler(Sampler[IntArray]):
         self.start = start
         self.limit = limit
         self.order = order
+        self.even = even
         self.epoch = start[0]
 
     @property
@@ -106,11 +111,25 @@ class GroupedBatchSampler(Sampler[IntArray]):
         """Number of rows in the split."""
         return int(self.offsets[-1])
 
+    @cached_property
+    def bounds(self) -> IntArray:
+        """`(B + 1,)` int64: global batch `b` is made of the places `bounds[b]` to `bounds[b + 1] - 1` of the order."""
+        step = self.batch_size * self.world_size
+        if self.even and self.num_rows >= self.world_size:
+            batches = -(-self.num_rows // step)
+            return np.arange(batches + 1, dtype=np.int64) * self.num_rows // batches
+        full, rest = divmod(self.num_rows, step)
+        batches = full + (1 if rest >= (self.world_size if self.shuffle else 1) else 0)
+        return np.minimum(np.arange(batches + 1, dtype=np.int64) * step, self.num_rows)
+
     def __len__(self) -> int:
         """Number of global batches an epoch, whatever the position."""
-        full, rest = divmod(self.num_rows, self.batch_size * self.world_size)
-        batches = full + (1 if rest >= (self.world_size if self.shuffle else 1) else 0)
+        batches = len(self.bounds) - 1
         return min(batches, self.limit) if self.limit else batches
+
+    def batch_at(self, place: int) -> int:
+        """The batch that the row at a place of the order lies in."""
+        return int(np.searchsorted(self.bounds, place, side="right")) - 1
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch; Lightning calls this before each."""
@@ -128,9 +147,8 @@ class GroupedBatchSampler(Sampler[IntArray]):
         epoch = self.epoch
         first = self.start[1] if epoch == self.start[0] else 0
         order = self.rows_of(epoch)
-        step = self.batch_size * self.world_size
         for batch in range(first, len(self)):
-            rows = order[batch * step : (batch + 1) * step]
+            rows = order[self.bounds[batch] : self.bounds[batch + 1]]
             share = np.array_split(rows, self.world_size)[self.rank]
             if len(share):
                 yield share

@@ -75,3 +75,26 @@ def test_overfitting_repeats_the_same_first_batches():
     first = rows_of(sampler)
     sampler.set_epoch(7)
     assert rows_of(sampler) == first == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+@pytest.mark.parametrize(("rows", "batch_size"), [(10_000, 256), (9, 4), (3, 8), (8, 4)])
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_even_batches_differ_by_one_row_at_most_and_miss_none(rows, batch_size, world_size):
+    offsets = np.arange(rows + 1)
+    ranks = [
+        list(GroupedBatchSampler(offsets, batch_size, seed=3, rank=rank, world_size=world_size, even=True))
+        for rank in range(world_size)
+    ]
+    sizes = [sum(len(part) for part in step) for step in zip(*ranks, strict=True)]
+    assert max(sizes) - min(sizes) <= 1
+    assert max(sizes) <= batch_size * world_size
+    seen = np.concatenate([part for own in ranks for part in own])
+    assert sorted(seen.tolist()) == list(range(rows))
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_the_batch_of_a_place(even):
+    sampler = GroupedBatchSampler(np.arange(11), 4, even=even)
+    assert sampler.bounds.tolist() == ([0, 3, 6, 10] if even else [0, 4, 8, 10])
+    assert [sampler.batch_at(int(place)) for place in sampler.bounds] == [0, 1, 2, 3]
+    assert sampler.batch_at(5) == 1
