@@ -37,17 +37,14 @@ def test_an_epoch_side_by_side(repo, tmp_path, extra):
     assert float(ratios["loop"]) == 1.0
 
 
-@pytest.mark.parametrize("loss", ["infonce", "siglip"])
+@pytest.mark.parametrize("loss", ["infonce", pytest.param("siglip", marks=pytest.mark.slow)])
 def test_peak_memory_of_the_contrastive_losses(repo, tmp_path, loss):
-    out = run(
-        *(repo, tmp_path, "contrastive_memory.py"),
-        *("64", "1024", "--dim", "16", "--tile", "64", "--loss", loss),
-    )
-    rows = re.findall(r"^ +(64|1024) .*x .*open_clip (\S+)  tiled (\S+)$", out, re.MULTILINE)
-    assert [size for size, *_ in rows] == ["64", "1024"]
-    assert all(float(differs) < 1e-5 for _, *both in rows for differs in both)
-    ratio = float(re.search(r"^ +1024 .* ([\d.]+)x ", out, re.MULTILINE)[1])
-    assert ratio > 2, out
+    words = ("1500", "--dim", "64", "--tile", "100", "--loss", loss)
+    out = run(repo, tmp_path, "contrastive_memory.py", *words)
+    [row] = re.findall(r"^ +1500 .* ([\d.]+)x +open_clip (\S+)  tiled (\S+)$", out, re.MULTILINE)
+    ratio, *differs = map(float, row)
+    assert ratio > 4
+    assert max(differs) < 1e-5
 
 
 @pytest.mark.slow
