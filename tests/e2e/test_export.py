@@ -1,7 +1,6 @@
 """A folder that `mmdl export` wrote is open_clip's own: it loads there, and gives the run's embeddings."""
 
 import json
-import os
 
 import numpy as np
 import open_clip
@@ -121,7 +120,7 @@ def test_the_folder_is_a_model_for_mmdl_too(runs, run_command, tmp_path):
     with torch.no_grad():
         assert again.encode_images(pixels).equal(ours.encode_images(pixels))
     moved = tmp_path / "moved.safetensors"  # without the config beside it: its header still says QuickGELU
-    os.rename(tmp_path / "out" / "open_clip_model.safetensors", moved)
+    (tmp_path / "out" / "open_clip_model.safetensors").rename(moved)
     (tmp_path / "gelu.json").write_text(json.dumps(PLAIN | {"quick_gelu": False}))
     with pytest.raises(UserError, match="says its header: quick_gelu: True, and the default here"):
         CLIP(str(tmp_path / "gelu.json"), pretrained=str(moved))

@@ -75,7 +75,7 @@ def test_a_number_of_groups_that_can_not_be_names_them(count):
     with pytest.raises(UserError, match=r"task.train_last: 'image_tower\*' matches 2 parts") as error:
         freeze(Towers(), [], {"image_tower*": count})
     assert error.value.valid == "0 to 2; from input to output: image_tower.stem, image_tower.block"
-    with pytest.raises(UserError, match="task.train_last: 'image' matches no part"):
+    with pytest.raises(UserError, match=r"task\.train_last: 'image' matches no part"):
         freeze(Towers(), [], {"image": 1})
 
 

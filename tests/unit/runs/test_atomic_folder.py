@@ -25,9 +25,14 @@ def test_new_empty_and_own_folders_are_written(tmp_path):
 
 def test_an_error_leaves_what_was_there(tmp_path):
     write(tmp_path / "a", "old")
-    with pytest.raises(ValueError, match="broken"), atomic_folder(tmp_path / "a", ours) as folder:
-        (folder / "mark").write_text("half")
-        raise ValueError("broken")
+
+    def broken():
+        with atomic_folder(tmp_path / "a", ours) as folder:
+            (folder / "mark").write_text("half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        broken()
     assert (tmp_path / "a" / "mark").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
