@@ -1,5 +1,6 @@
 """Walks conf/: a new file is tested the moment that it exists."""
 
+import functools
 import importlib
 import json
 
@@ -123,14 +124,16 @@ def test_every_part_of_the_vqa_model_steps_on_its_batch(part, name, fixture_of):
     assert any(name.startswith(part) for name in learned)
 
 
+@functools.cache
+def consumed():
+    """The batch type of every model of conf/."""
+    targets = {name: str(compose("train", [f"model={name}"]).model._target_) for name in catalog("model")}
+    parts = {name: target.rpartition(".") for name, target in targets.items()}
+    return {name: getattr(importlib.import_module(p[0]), p[2]).consumes for name, p in parts.items()}
+
+
 def consumers(batch_type):
-    """The models of conf/ that consume a batch type."""
-    found = []
-    for name in catalog("model"):
-        module, _, cls = str(compose("train", [f"model={name}"]).model._target_).rpartition(".")
-        if getattr(importlib.import_module(module), cls).consumes is batch_type:
-            found.append(name)
-    return found
+    return [name for name, consumes in consumed().items() if consumes is batch_type]
 
 
 def steps(cfg):

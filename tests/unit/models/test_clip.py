@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from mmdl.batch import ImageTextBatch
+from mmdl.callbacks.checkpoints import write_weights
 from mmdl.errors import UserError
 from mmdl.models.clip import CLIP
 from mmdl.models.layers.architecture import own_architectures
@@ -298,8 +299,9 @@ def test_sizes_that_the_weights_do_not_have_are_refused(tiny_clip, tmp_path):
 
 
 def test_weights_of_a_run_are_told_apart(tiny_clip, tmp_path):
-    state = {f"model.{key}": value for key, value in CLIP("tiny-vit").state_dict().items()}
-    save_file({key: value.clone() for key, value in state.items()}, tmp_path / "best.safetensors")
+    write_weights(
+        {f"model.{key}": t for key, t in CLIP("tiny-vit").state_dict().items()}, tmp_path / "best.safetensors"
+    )
     with pytest.raises(UserError, match="holds the weights of an mmdl run") as error:
         CLIP("tiny-vit", str(tmp_path / "best.safetensors"))
     assert "mmdl export" in error.value.fix

@@ -51,6 +51,34 @@ def test_a_pattern_without_a_match_names_the_nearest():
     assert "image_tower.stem" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("last", "learning"), [(0, ["head"]), (1, ["block", "head"]), (2, ["stem", "block", "head"])]
+)
+def test_only_the_last_groups_of_a_pattern_learn(last, learning):
+    model = Towers()
+    frozen = freeze(model, [], {"image_tower*": last})
+    assert [name for name, part in model.named_children() if part.weight.requires_grad] == learning
+    assert frozen == sum(p.numel() for p in model.parameters() if not p.requires_grad)
+
+
+def test_the_head_alone_learns_and_patterns_add_up():
+    model = Towers()
+    freeze(model, [], {"*": 1})
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ["head.weight", "head.bias"]
+    model = Towers()
+    freeze(model, ["head"], {"image_tower*": 1})
+    assert [n for n, p in model.named_parameters() if p.requires_grad] == ["block.weight", "block.bias"]
+
+
+@pytest.mark.parametrize("count", [3, -1, True, 1.5, None])
+def test_a_number_of_groups_that_can_not_be_names_them(count):
+    with pytest.raises(UserError, match=r"task.train_last: 'image_tower\*' matches 2 parts") as error:
+        freeze(Towers(), [], {"image_tower*": count})
+    assert error.value.valid == "0 to 2; from input to output: image_tower.stem, image_tower.block"
+    with pytest.raises(UserError, match=r"task\.train_last: 'image' matches no part"):
+        freeze(Towers(), [], {"image": 1})
+
+
 def test_the_optimizer_steps_with_the_rates_of_its_groups():
     model = Towers()
     optimizer = torch.optim.SGD(parameter_groups(model, 1.0, 0.0, {"image_tower*": 0.0}), lr=1.0)

@@ -163,7 +163,7 @@ def _load_file(model: nn.Module, found: Architecture, file: Path, image_size: in
     try:
         state = load_state_dict(str(file), weights_only=True)
         check_origin(file, state, name, found.config)
-        if any(key.startswith("model.image_tower.") for key in state):
+        if any(key.startswith(("image_tower.", "model.image_tower.")) for key in state):
             raise UserError(
                 f"{file} holds the weights of an mmdl run",
                 valid="weights in open_clip's format",

@@ -34,6 +34,5 @@ def check_vocabulary(model: str, rows: int, vocab_size: int | None) -> None:
         return
     raise UserError(
         f"the tokenizer has {vocab_size} ids, but {model} was built for {rows}: it is another model's tokenizer",
-        fix="take the tokenizer of the same name: tokenizer=open_clip or tokenizer=transformers, "
-        "with data.tokenizer.name of the same model",
+        fix="the model's own: tokenizer@data.tokenizer=open_clip (or transformers) data.tokenizer.name=MODEL",
     )
