@@ -72,3 +72,36 @@ def _mirrored(captions: Sequence[str]) -> list[str]:
     return [
         f"mirrored     data.augment.flip: {sides:,} of {len(captions):,} train captions say left or right"
     ]
+
+
+def twice(split: str, index: CaptionIndex, equal: int) -> list[str]:
+    """Lines on what is there twice in a split.
+
+    Args:
+        split: Its name.
+        index: Of it.
+        equal: Images with the bytes of another one.
+    """
+    lines = []
+    if index.joined:
+        lines.append(f"{index.joined:,} {split} entries are there twice, and were joined")
+    if equal:
+        lines.append(f"{equal:,} {split} images have the bytes of another one, and count as the same picture")
+    return lines
+
+
+def cut(split: str, index: CaptionIndex, truncated: int, length: int) -> list[str]:
+    """The line on captions whose ends were cut, if there are any.
+
+    Args:
+        split: Its name.
+        index: Of it.
+        truncated: How many.
+        length: Tokens that are left.
+    """
+    if not truncated:
+        return []
+    return [
+        f"{truncated:,} of {len(index.captions):,} {split} captions are longer than {length} tokens: their ends were "
+        "cut (data.tokenizer.max_length)"
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from mmdl.batch import ImageTextBatch
 from mmdl.data.augment.draws import Draws
 from mmdl.data.cache import FeatureCache
 from mmdl.data.caption_index import CaptionIndex
+from mmdl.data.pixels import Pixels
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
 
 _STREAM = 0x5CAB
@@ -53,19 +54,6 @@ class EpochSampler(Sampler[EpochRows]):
         epoch = self.sampler.epoch
         for rows in self.sampler:
             yield EpochRows(rows, epoch)
-
-
-class Pixels(Protocol):
-    """Images of a split, such as `PixelCache`."""
-
-    @property
-    def key(self) -> str:
-        """Hash of what the pixels depend on."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: IntArray, /) -> Tensor:
-        """`(len(rows), 3, H, W)` uint8."""
 
 
 def chosen_captions(offsets: IntArray, rows: IntArray, count: int | None, seed: int, epoch: int) -> IntArray:

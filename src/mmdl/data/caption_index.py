@@ -12,6 +12,7 @@ import numpy as np
 
 from mmdl.data.columns import id_array, update_digest
 from mmdl.data.image_files import ImageFiles, ListedFiles
+from mmdl.data.pixels import ChosenPixels
 from mmdl.data.sampler import IntArray
 from mmdl.errors import UserError
 
@@ -30,6 +31,7 @@ class CaptionIndex:
         notes: Lines that belong beside the figures of the split.
         joined: Entries that were there twice and count once.
         files: The encoded images, where they are no files of their own.
+        decoded: The images at the size that the model sees, where the source decoded them.
 
     Raises:
         UserError: There is no image.
@@ -45,6 +47,7 @@ class CaptionIndex:
         notes: Sequence[str] = (),
         joined: int = 0,
         files: ImageFiles | None = None,
+        decoded: ChosenPixels | None = None,
     ) -> None:
         if not len(image_ids):
             raise UserError(
@@ -66,6 +69,7 @@ class CaptionIndex:
         self.joined = joined
         self.files: ImageFiles = ListedFiles(self.image_paths) if files is None else files
         """`I` encoded images."""
+        self.decoded = decoded
 
     def __len__(self) -> int:
         """Number of images, `I`."""
@@ -94,7 +98,7 @@ class CaptionIndex:
         """
         chosen = [int(row) for row in rows]
         bounds = [(int(self.offsets[row]), int(self.offsets[row + 1])) for row in chosen]
-        files = self.files
+        files, plain = self.files, np.asarray(rows, dtype=np.int64)
         return CaptionIndex(
             [self.image_ids[row] for row in chosen],
             [self.image_paths[row] for row in chosen],
@@ -102,7 +106,8 @@ class CaptionIndex:
             skipped=self.skipped,
             notes=self.notes,
             joined=self.joined,
-            files=None if isinstance(files, ListedFiles) else files.select(np.asarray(rows, dtype=np.int64)),
+            files=None if isinstance(files, ListedFiles) else files.select(plain),
+            decoded=None if self.decoded is None else self.decoded.select(plain),
         )
 
     def limited(self, most: int | None) -> CaptionIndex:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from mmdl.data.bad_images import BadSamples
-from mmdl.data.cache import PixelCache, PixelFiles, Resize, cache_key, undecodable
-from mmdl.data.caption_dataset import Pixels
+from mmdl.data.cache import PixelCache, PixelFiles, Resize, undecodable
 from mmdl.data.caption_index import CaptionIndex
-from mmdl.data.sampler import IntArray
+from mmdl.data.pixels import ChosenPixels, Pixels
 from mmdl.errors import UserError
 
 
@@ -31,31 +29,6 @@ class CaptionView(NamedTuple):
     find_bad: bool
 
 
-class ChosenPixels:
-    """Some rows of other pixels.
-
-    Args:
-        pixels: All of them.
-        rows: `(N,)` int64, which ones.
-    """
-
-    def __init__(self, pixels: Pixels, rows: IntArray) -> None:
-        self.pixels = pixels
-        self.rows = rows
-
-    @property
-    def key(self) -> str:
-        """Hash of what the pixels depend on."""
-        return cache_key({"pixels": self.pixels.key, "rows": self.rows.tolist()})
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: IntArray) -> Tensor:
-        """`(len(rows), 3, H, W)` uint8."""
-        return self.pixels[self.rows[rows]]
-
-
 def caption_pixels(
     split: str, index: CaptionIndex, view: CaptionView
 ) -> tuple[CaptionIndex, Pixels, list[BadSamples]]:
@@ -69,6 +42,8 @@ def caption_pixels(
     Raises:
         UserError: None of them can be decoded.
     """
+    if index.decoded is not None:
+        return index, index.decoded, []
     files, identity = index.files, index.files.identity()
     pixels: Pixels
     bad: dict[int, tuple[str, str]] = {}
@@ -85,4 +60,4 @@ def caption_pixels(
     kept = np.setdiff1d(np.arange(len(index)), np.fromiter(bad, dtype=np.int64))
     if not len(kept):
         raise UserError(f"none of the {len(index):,} {split} images can be used, such as: {found[0].message}")
-    return index.select(kept), ChosenPixels(pixels, kept), found
+    return index.select(kept), ChosenPixels(pixels, kept, pixels.key), found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal, Protocol, TypedDict
 
@@ -13,22 +14,25 @@ from mmdl.batch import ImageTextBatch
 from mmdl.data.augment.base import Augmentation, augmented
 from mmdl.data.augment.fill import tell_mean
 from mmdl.data.augment.flip import Flip
+from mmdl.data.augment.unmixed import unmixed_steps
 from mmdl.data.bad_images import BadSamples, count_by_reason, listed
 from mmdl.data.base import DataModule
 from mmdl.data.cache import Resize
-from mmdl.data.caption_cautions import caption_cautions, streamed_cautions
-from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler, Pixels
+from mmdl.data.caption_cautions import caption_cautions, cut, streamed_cautions, twice
+from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.caption_pixels import CaptionView, caption_pixels
 from mmdl.data.caption_texts import caption_texts
 from mmdl.data.duplicates import shared_files
 from mmdl.data.equal_images import equal_images
+from mmdl.data.every_split import every_split
 from mmdl.data.image_files import ListedFiles
+from mmdl.data.pixels import Pixels
 from mmdl.data.sampler import IntArray, spread_rows
 from mmdl.data.shard_dataset import ShardDataset, ShardView
 from mmdl.data.shard_index import ShardIndex
 from mmdl.data.vqa_dataset import Tokenizer
-from mmdl.errors import UserError, UserErrors
+from mmdl.errors import UserError
 
 STATISTICS_FROM = 2_000
 """Training images whose mean stands for that of all, for augmentations that fill with it."""
@@ -126,12 +130,13 @@ class CaptionDataModule(DataModule):
             seed=seed,
             overfit_batches=overfit_batches,
         )
-        for key, value in (("captions_per_image", captions_per_image), ("eval_captions", eval_captions)):
+        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
+        choices = {"captions_per_image": captions_per_image, "eval_captions": eval_captions}
+        for key, value in {**counts, **choices}.items():
             if value is not None and value < 1:
-                raise UserError(f"data.{key}={value}", valid="1 or more, or null: all")
-        for key, value in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
-            if value < 1:
-                raise UserError(f"data.{key}={value}", valid="1 or more")
+                raise UserError(
+                    f"data.{key}={value}", valid="1 or more" + ", or null: all" * (key in choices)
+                )
         self.source = source
         self.tokenizer = tokenizer
         self.captions_per_image = captions_per_image
@@ -139,16 +144,7 @@ class CaptionDataModule(DataModule):
         self.image_size = image_size
         self.resize: Resize = resize
         self.view = CaptionView(image_size, resize, cache_pixels, on_bad_sample == "skip")
-        # a plain mapping is what an experiment sets of a step that the command line took away
-        steps = (augment or {}).values()
-        self.augment = [step for step in steps if step is not None and not isinstance(step, Mapping)]
-        for name, step in zip(augment or {}, (augment or {}).values(), strict=True):
-            if getattr(step, "mixes", False):
-                raise UserError(
-                    f"data.augment.{name} mixes the classes of two images, and captions can't be mixed",
-                    valid="steps that change one image: crop, resized_crop, flip, color_jitter, cutout, ...",
-                    fix=f"leave {name} out of augment@data.augment=[...]",
-                )
+        self.augment = unmixed_steps(augment)
         self.on_bad_sample = on_bad_sample
         self.cache_features = cache_features
         self.feature_dtype = feature_dtype
@@ -157,7 +153,7 @@ class CaptionDataModule(DataModule):
         self.streams: dict[str, ShardDataset] = {}
         """Splits that are read while training, and are in neither of the two above."""
         self._fitted = False
-        self._skipped: dict[str, int] = {}
+        self._skipped: Counter[str] = Counter()
         self._truncated: dict[str, int] = {}
         self._equal: dict[str, int] = {}
         self._shared_files = 0
@@ -202,18 +198,7 @@ class CaptionDataModule(DataModule):
         Raises:
             UserErrors: What is wrong with all of them.
         """
-        errors: list[UserError] = []
-        indexes: dict[str, CaptionIndex | ShardIndex] = {}
-        for split in splits:
-            try:
-                index = self.source.index(split)
-            except UserError as error:
-                errors += error.errors if isinstance(error, UserErrors) else [error]
-                continue
-            if index is not None:
-                indexes[split] = index
-        if errors:  # train and val may come from one file, and then have the same ones
-            raise UserErrors(list({str(error): error for error in errors}.values()))
+        indexes: dict[str, CaptionIndex | ShardIndex] = every_split(self.source.index, splits)
         pixels: dict[str, Pixels] = {}
         bad: list[BadSamples] = []
         kept: dict[str, CaptionIndex] = {}
@@ -224,8 +209,7 @@ class CaptionDataModule(DataModule):
         if bad and self.on_bad_sample == "raise":
             raise listed(bad)
         for counts in (*(index.skipped for index in indexes.values()), count_by_reason(bad)):
-            for reason, count in counts.items():
-                self._skipped[reason] = self._skipped.get(reason, 0) + count
+            self._skipped.update(counts)
         self.indexes |= kept
         streamed = {split: index for split, index in indexes.items() if isinstance(index, ShardIndex)}
         self.streams |= {split: self._stream(index) for split, index in streamed.items()}
@@ -326,11 +310,10 @@ class CaptionDataModule(DataModule):
     @property
     def skipped(self) -> dict[str, int]:
         """Samples left out, by reason, over all splits."""
-        found = dict(self._skipped)
+        found = Counter(self._skipped)
         for stream in self.streams.values():
-            for reason, count in stream.skipped().items():
-                found[reason] = found.get(reason, 0) + count
-        return found
+            found.update(stream.skipped())
+        return dict(found)
 
     @property
     def vocab_size(self) -> int:
@@ -382,13 +365,13 @@ class CaptionDataModule(DataModule):
     def cautions(self) -> list[str]:
         """How many captions are cut, images are equal, entries were joined, and captions an augmentation falsifies."""
         flipped = any(isinstance(step, Flip) for step in self.augment)
-        duplicates = [note for split in self.indexes for note in self._duplicates(split)]
-        lines = caption_cautions(self.indexes, self._truncated, self.context_length, duplicates, flipped)
-        return lines + [
-            line
-            for split, stream in self.streams.items()
-            for line in streamed_cautions(split, stream.index, self.tokenizer, flipped)
+        duplicates = [
+            n for split, index in self.indexes.items() for n in twice(split, index, self._equal[split])
         ]
+        lines = caption_cautions(self.indexes, self._truncated, self.context_length, duplicates, flipped)
+        for split, stream in self.streams.items():
+            lines += streamed_cautions(split, stream.index, self.tokenizer, flipped)
+        return lines
 
     @property
     def context_length(self) -> int:
@@ -397,32 +380,16 @@ class CaptionDataModule(DataModule):
 
     def notes(self, split: str) -> list[str]:
         """What a reader of the figures of a split must know."""
-        lines = [*self._index(split).notes, *self._duplicates(split)]
+        lines = list(self._index(split).notes)
         for name, stream in self.streams.items():
-            lines += [
-                f"left out while reading {name}: {n:,} {reason}" for reason, n in stream.skipped().items()
-            ]
-        if self._truncated.get(split):
-            total = len(self.indexes[split].captions)
-            lines.append(
-                f"{self._truncated[split]:,} of {total:,} {split} captions are longer than {self.context_length} "
-                "tokens: their ends were cut (data.tokenizer.max_length)"
+            lines += [f"left out while reading {name}: {n:,} {why}" for why, n in stream.skipped().items()]
+        if split in self.indexes:  # a stream is not known well enough
+            index, length = self.indexes[split], self.context_length
+            lines += twice(split, index, self._equal[split]) + cut(
+                split, index, self._truncated[split], length
             )
         if self._shared_files:
             lines.append(f"{self._shared_files:,} image files lie in more than one split, byte for byte")
-        return lines
-
-    def _duplicates(self, split: str) -> list[str]:
-        """Lines on what is there twice in a split; a stream is not known well enough."""
-        if split not in self.indexes:
-            return []
-        lines = []
-        if joined := self.indexes[split].joined:
-            lines.append(f"{joined:,} {split} entries are there twice, and were joined")
-        if equal := self._equal[split]:
-            lines.append(
-                f"{equal:,} {split} images have the bytes of another one, and count as the same picture"
-            )
         return lines
 
     def describe(self, split: str, rows: IntArray) -> str:

@@ -67,7 +67,7 @@ def read_caption_table(
     _refuse_official(file, rows[0][1])
     collected = CollectedCaptions(bad)
     shape = _Shape(rows, file)
-    for where, row in tqdm(rows, file.name, delay=2, leave=False):
+    for where, row in tqdm(rows, file.name, delay=2, leave=False, disable=None):
         if isinstance(row, dict):
             _add_row(_from_cells(row) if shape.is_text else row, where, root.absolute(), shape, collected)
         else:

@@ -52,7 +52,7 @@ def read_captions(
     images, annotations = entries(document, path, "images"), entries(document, path, "annotations")
     collected = CollectedCaptions(bad)
     refused = _add_images(images, collected, Path(image_dir).absolute())
-    for row, entry in enumerate(tqdm(annotations, path.name, delay=2, leave=False)):
+    for row, entry in enumerate(tqdm(annotations, path.name, delay=2, leave=False, disable=None)):
         where = f"annotations[{row}]"
         if not isinstance(entry, dict):
             bad.add(where, Problem("wrong type", f"{type_name(entry)}, expected an object"))

@@ -76,7 +76,7 @@ class KarpathySplit:
         bad = BadSamples(self.file, self.on_bad_sample)
         collected = CollectedCaptions(bad)
         found: Counter[str] = Counter()
-        for row, entry in enumerate(tqdm(self._images, self.file.name, delay=2, leave=False)):
+        for row, entry in enumerate(tqdm(self._images, self.file.name, delay=2, leave=False, disable=None)):
             where = f"images[{row}]"
             split = entry.get("split") if isinstance(entry, dict) else None
             if split not in SPLITS:

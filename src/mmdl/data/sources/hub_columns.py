@@ -1,4 +1,4 @@
-"""Which columns of a hub's data set are the images and their classes, and what the classes are called."""
+"""Which columns of a hub's data set are the images and their classes or captions, and what the classes are called."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ import numpy.typing as npt
 
 from mmdl.errors import UserError, nearest
 
+_CAPTION_NAMES = (
+    "caption",
+    "captions",
+    "text",
+    "texts",
+    "sentence",
+    "sentences",
+    "raw",
+    "description",
+    "alt_text",
+)
 _LABEL_NAMES = ("label", "labels", "class", "category", "target", "y")
 
 
@@ -20,7 +31,7 @@ class HubColumns:
 
     Attributes:
         image: Column of the images.
-        label: Column of the classes.
+        label: Column of the classes, or of the captions.
         classes: Their names; None where they are the values themselves.
     """
 
@@ -42,7 +53,6 @@ def find_columns(features: Any, image: str | None, label: str | None) -> HubColu
     """
     import datasets
 
-    images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     labels = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
     values = [
         name
@@ -50,7 +60,7 @@ def find_columns(features: Any, image: str | None, label: str | None) -> HubColu
         if isinstance(feature, datasets.Value)
         and feature.dtype in ("string", "large_string", "int64", "int32")
     ]
-    image = _choice("image_column", image, images or _encoded(features), features)
+    image = _image_column(features, image)
     label = _choice(
         "label_column", label, labels or [n for n in values if n.lower() in _LABEL_NAMES], features
     )
@@ -60,6 +70,51 @@ def find_columns(features: Any, image: str | None, label: str | None) -> HubColu
             valid=f"one class an image: {', '.join(labels + values) or 'no such column is there'}",
         )
     return HubColumns(image, label, tuple(features[label].names) if label in labels else None)
+
+
+def find_caption_columns(features: Any, image: str | None, caption: str | None) -> HubColumns:
+    """The columns of images with captions: one text a row, or a list of them.
+
+    Args:
+        features: `datasets.Features` of the set.
+        image: Column of the images.
+        caption: Column of the captions.
+
+    Raises:
+        UserError: a column is not there, there are several, or it holds something else.
+    """
+    image = _image_column(features, image)
+    texts = [name for name, feature in features.items() if _is_text(feature) or _is_text(_inside(feature))]
+    named = [name for name in texts if name.lower() in _CAPTION_NAMES]
+    caption = _choice("caption_column", caption, named or texts, features)
+    if caption not in texts:
+        raise UserError(
+            f"data.caption_column={caption} holds {features[caption]}",
+            valid=f"a text or a list of texts an image: {', '.join(texts) or 'no such column is there'}",
+        )
+    return HubColumns(image, caption, None)
+
+
+def _is_text(feature: Any) -> bool:
+    import datasets
+
+    return isinstance(feature, datasets.Value) and feature.dtype in ("string", "large_string")
+
+
+def _inside(feature: Any) -> Any:
+    """What a list holds; None where it is no list."""
+    import datasets
+
+    if isinstance(feature, list):
+        return feature[0] if feature else None
+    return feature.feature if isinstance(feature, datasets.List | datasets.LargeList) else None
+
+
+def _image_column(features: Any, given: str | None) -> str:
+    import datasets
+
+    images = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
+    return _choice("image_column", given, images or _encoded(features), features)
 
 
 def _encoded(features: Any) -> list[str]:

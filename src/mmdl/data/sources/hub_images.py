@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from tqdm.auto import tqdm
 
+from mmdl.data.cache import cache_key, cached_folder
 from mmdl.data.image_files import IntArray
 from mmdl.data.transforms.image import Source
 
@@ -27,6 +30,16 @@ def encoded_image(value: Any, name: str) -> Source:
     file = io.BytesIO(content or b"")
     file.name = name
     return file
+
+
+def content_key(value: Any) -> str:
+    """A hash by which equal images are known: of the bytes, or of the path where the image is a file of its own.
+
+    Args:
+        value: As for `encoded_image`.
+    """
+    content, path = (value or {}).get("bytes"), (value or {}).get("path")
+    return hashlib.sha256(content if content is not None else f"path {path}".encode()).hexdigest()[:24]
 
 
 class HubImages:
@@ -58,6 +71,20 @@ class HubImages:
     def select(self, rows: IntArray) -> HubImages:
         """Only these rows, in this order."""
         return HubImages(self._dataset, self._column, self._name, self.rows[rows])
+
+    def keys(self, description: str = "") -> list[str]:
+        """`content_key` of each image; kept on disk, since it takes reading all bytes.
+
+        Args:
+            description: For the progress bar.
+        """
+
+        def build(folder: Path) -> dict[str, Any]:
+            rows = tqdm(self.rows.tolist(), description, delay=2, leave=False, disable=None)
+            return {"keys": [content_key(self._images[row][self._column]) for row in rows]}
+
+        _, facts = cached_folder("hub_keys", cache_key({"v": 1, "images": self.identity()}), build)
+        return list(facts["keys"])
 
     def identity(self) -> list[Any]:
         """What `datasets` itself knows the content by, and the rows."""

@@ -20,8 +20,8 @@ from mmdl.data.bad_images import BadSamples
 from mmdl.data.cache import Resize, cache_key, cached_folder
 from mmdl.data.disk import require_free
 from mmdl.data.image_dataset import MappedPixels
-from mmdl.data.sources.hub_columns import HubColumns, find_columns
-from mmdl.data.sources.hub_images import encoded_image
+from mmdl.data.sources.hub_columns import HubColumns, find_caption_columns, find_columns
+from mmdl.data.sources.hub_images import content_key, encoded_image
 from mmdl.data.sources.hub_loading import HubPlace, mapped_splits, open_hub
 from mmdl.data.transforms.image import BadImage, load_image
 from mmdl.errors import UserError
@@ -40,6 +40,7 @@ class StreamedSplit:
         rows: `N` positions in the stream.
         content: SHA-256 of the pixels.
         bad: Images that could not be decoded.
+        keys: `N` hashes of the encoded images, by which equal ones are known; none of a set with classes.
     """
 
     pixels: MappedPixels
@@ -47,6 +48,7 @@ class StreamedSplit:
     rows: list[int]
     content: str
     bad: list[BadSamples]
+    keys: list[str]
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,13 @@ class StreamOptions:
 
     Attributes:
         image_column: Column of the images; None finds it.
-        label_column: Column of the classes; None finds it.
+        label_column: Column of the classes or captions; None finds it.
         splits: Split -> its name; None finds them.
         limit: Read so many samples of each split at most.
         shuffle_buffer: Samples among which the stream is shuffled while it is read; 0 leaves its order.
         size: Height and width in pixels.
         resize: `squash`, `crop` or `pad`.
+        captions: The images have captions, and no classes.
     """
 
     image_column: str | None
@@ -70,6 +73,7 @@ class StreamOptions:
     shuffle_buffer: int
     size: int
     resize: Resize
+    captions: bool = False
 
 
 def read_streams(place: HubPlace, options: StreamOptions) -> tuple[HubColumns, dict[str, StreamedSplit]]:
@@ -83,13 +87,16 @@ def read_streams(place: HubPlace, options: StreamOptions) -> tuple[HubColumns, d
         UserError: it can't be reached, the disk is too full, or the stream breaks off.
     """
     chosen = asdict(options) | {"splits": dict(options.splits) if options.splits is not None else None}
+    if not options.captions:
+        del chosen["captions"]  # as before there were any: what was read stays in use
     key = cache_key({"v": _VERSION, "place": place.identity(), "options": chosen})
 
     def build(folder: Path) -> dict[str, Any]:
         streams = open_hub(place, streaming=True)
         names = mapped_splits(list(streams), options.splits)
         train = streams[names["train"]]
-        columns = find_columns(
+        find = find_caption_columns if options.captions else find_columns
+        columns = find(
             train.features or train._resolve_features().features, options.image_column, options.label_column
         )
         splits = {
@@ -110,7 +117,9 @@ def read_streams(place: HubPlace, options: StreamOptions) -> tuple[HubColumns, d
 def _loaded(path: Path, found: dict[str, Any], size: int) -> StreamedSplit:
     array = np.memmap(path, dtype=np.uint8, mode="r", shape=(len(found["rows"]), 3, size, size))
     bad = [BadSamples(reason, message) for reason, message in found["bad"]]
-    return StreamedSplit(MappedPixels(array), found["values"], found["rows"], found["content"], bad)
+    return StreamedSplit(
+        MappedPixels(array), found["values"], found["rows"], found["content"], bad, found.get("keys", [])
+    )
 
 
 def _read(path: Path, stream: Any, name: str, columns: HubColumns, options: StreamOptions) -> dict[str, Any]:
@@ -136,7 +145,7 @@ def _read(path: Path, stream: Any, name: str, columns: HubColumns, options: Stre
         except BadImage as error:
             return error
 
-    found: dict[str, Any] = {"values": [], "rows": [], "bad": []}
+    found: dict[str, Any] = {"values": [], "rows": [], "bad": [], "keys": []}
     digest = hashlib.sha256()
     try:
         with (
@@ -154,6 +163,8 @@ def _read(path: Path, stream: Any, name: str, columns: HubColumns, options: Stre
                     digest.update(content)
                     found["rows"].append(row)
                     found["values"].append(sample[columns.label])
+                    if options.captions:
+                        found["keys"].append(content_key(sample[columns.image]))
                 bar.update(len(part))
     except OSError as error:
         raise _broken(error, name, len(found["rows"])) from None
