@@ -66,9 +66,7 @@ def main(cfg: DictConfig) -> float | None:
     loaded = load_run(Path(cfg.root).expanduser(), str(cfg.run), str(cfg.weights))
     config = loaded.config
     others_data = _take_data(cfg, config)
-    if cfg.get("evaluator") is not None:
-        # not resolved: what it refers to, such as ${model.question_tower}, stands in the run's configuration
-        config.evaluator = OmegaConf.to_container(cfg.evaluator, resolve=False)
+    others = _take_evaluators(cfg, config)
     if errors := static_errors(config):
         raise UserErrors(errors)
     import lightning.pytorch as pl
@@ -98,8 +96,9 @@ def main(cfg: DictConfig) -> float | None:
     trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)
     figures = {qualified(r, split): r for r in task.results[split]}
     if trainer.is_global_zero:
-        _print_figures(figures, {} if others_data else task.recorded, headlines(task, split))
-        name = f"{others_data}-{split}" if others_data else split
+        recorded = {} if others_data or others else task.recorded
+        _print_figures(figures, recorded, headlines(task, split))
+        name = "-".join([*([others_data] if others_data else []), split, *others])
         _write_and_explain(cfg, task, data, loaded.run, name, figures)
     main_figure = figures.get(str(config.monitor.name).replace("val/", f"{split}/", 1))
     return main_figure.value if main_figure else None
@@ -123,6 +122,16 @@ def _take_data(cfg: DictConfig, config: DictConfig) -> str:
             plain[key] = config.data[key]
     config.data = plain
     return str(plain["_target_"]).rsplit(".", 1)[1]
+
+
+def _take_evaluators(cfg: DictConfig, config: DictConfig) -> list[str]:
+    """Put the evaluators of the command line in the place of the run's own; returns their names."""
+    given = cfg.get("evaluator")
+    if given is None:
+        return []
+    # not resolved: what it refers to, such as ${model.question_tower}, stands in the run's configuration
+    config.evaluator = OmegaConf.to_container(given, resolve=False)
+    return sorted(map(str, given))
 
 
 def _print_figures(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-CHUNK_ELEMENTS = 1 << 24
-"""Similarities that are held at a time: 64 MiB, and a few masks of a quarter of that."""
+CHUNK_ELEMENTS = 1 << 23
+"""Similarities that are held at a time: 32 MiB, a copy, and a few masks of a quarter of that."""
 
 
 def retrieval_ranks(
