@@ -123,9 +123,10 @@ def load_encoder(loaded: LoadedRun, accelerator: str) -> Encoder:
     load_weights(nn.ModuleDict({"model": model}), loaded._replace(checkpoint={"state_dict": of_model}))
     tokenizer = instantiate(config.data.tokenizer)
     tokenizer.load_state_dict(loaded.vocabularies["tokenizer"])
-    if not on_gpu(accelerator) and str(config.trainer.precision).startswith("16"):
-        config = config.copy()
-        config.trainer.precision = "32-true"  # float16 is for GPUs
-    device, half = device_and_half(OmegaConf.create({"accelerator": accelerator}), config)
+    precision = config.trainer.precision
+    if not on_gpu(accelerator) and str(precision).startswith("16"):
+        precision = "32-true"  # float16 is for GPUs
+    seen = OmegaConf.create({"trainer": {"precision": precision}})
+    device, half = device_and_half(OmegaConf.create({"accelerator": accelerator}), seen)
     size = int(config.data.image_size)
     return Encoder(loaded, model.to(device).eval(), tokenizer, size, config.data.resize, device, half)

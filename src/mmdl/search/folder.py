@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,8 @@ FACTS = "index.json"
 PARTS = ("embeddings", "files", "faiss")
 """Beginnings of the names of the other files, which end in a part of their SHA-256."""
 
-COLUMNS = ("name", "size", "time")
+KEYS = ("date", "count", "is_whole", "listed", "dim", "dtype", "backend", "left_out")
+"""Further keys that the facts must have."""
 
 AGAIN = "python -m mmdl index run={run} images={images}{output}"
 
@@ -79,15 +81,18 @@ def read_facts(folder: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
         version, run, images = facts["format"], facts["made_by"]["run"], facts["images"]
         files = {part: (file["name"], file["sha256"]) for part, file in facts["files"].items()}
+        missing = sorted({*KEYS} - facts.keys()) if version == FORMAT else []
+        if missing:
+            raise ValueError(f"{', '.join(missing)} missing")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"the index {folder} is damaged: {FACTS} can't be read ({error})",
-            fix=f"rm -r {folder} and index again",
+            fix=AGAIN.format(run="RUN", images="FOLDER", output=f" output={folder}"),
         ) from error
     if version != FORMAT:
         raise UserError(
             f"the index {folder} is of version {version}, and this mmdl reads version {FORMAT}",
-            fix=f"rm -r {folder}, then {AGAIN.format(run=run, images=images, output=f' output={folder}')}",
+            fix=AGAIN.format(run=run, images=images, output=f" output={folder}"),
         )
     assert all(Path(name).name == name for name, _ in files.values()), files
     return dict(facts)
@@ -127,12 +132,28 @@ def read_index(folder: Path) -> Index:
                 f"the index {folder} is damaged: the content of {path.name} ({part}) does not match its SHA-256",
                 fix=again(folder, facts),
             )
-    import pyarrow.parquet as pq
+    try:
+        embeddings = np.load(folder / facts["files"]["embeddings"]["name"], mmap_mode="r")
+        with np.load(folder / facts["files"]["files"]["name"]) as files:
+            names = files["names"].tobytes().decode().split("\0")
+            sizes, times = files["sizes"], files["times"]
+    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(f"the index {folder} is damaged: {error}", fix=again(folder, facts)) from error
+    if not embeddings.shape == (facts["count"], facts["dim"]) or not len(names) == len(sizes) == len(
+        embeddings
+    ):
+        raise UserError(
+            f"the index {folder} is damaged: its files don't fit together", fix=again(folder, facts)
+        )
+    return Index(folder, facts, embeddings, names, sizes, times)
 
-    embeddings = np.load(folder / facts["files"]["embeddings"]["name"], mmap_mode="r")
-    table = pq.read_table(folder / facts["files"]["files"]["name"])
-    names, sizes, times = (table.column(name) for name in COLUMNS)
-    return Index(folder, facts, embeddings, names.to_pylist(), sizes.to_numpy(), times.to_numpy())
+
+def write_names(
+    handle: BinaryIO, names: list[str], sizes: npt.NDArray[np.int64], times: npt.NDArray[np.int64]
+) -> None:
+    """Write the file of the names: they stand one after the other as UTF-8, with a zero byte between two."""
+    joined = np.frombuffer("\0".join(names).encode(), np.uint8)
+    np.savez(handle, names=joined, sizes=sizes, times=times)
 
 
 @contextlib.contextmanager

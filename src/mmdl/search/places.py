@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 from mmdl.errors import UserError
-from mmdl.inspection.subject import file_name
 from mmdl.runs.folder import RunFolder, find_run, run_ids
 from mmdl.search.folder import FACTS, read_facts
 
@@ -20,6 +19,8 @@ def index_folder(run: RunFolder, images: Path) -> Path:
         run: Encodes them.
         images: The folder; another one of the same name gets a name with a part of its hash.
     """
+    from mmdl.inspection.subject import file_name
+
     absolute = images.resolve()
     plain = run.path / FOLDER / file_name(absolute.name)
     if not (plain / FACTS).is_file():

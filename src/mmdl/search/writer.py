@@ -16,7 +16,7 @@ from mmdl.data.bad_images import count_by_reason
 from mmdl.data.disk import require_free
 from mmdl.errors import UserError
 from mmdl.runs.files import TEMPORARY
-from mmdl.search.folder import COLUMNS, FORMAT, Index, publish
+from mmdl.search.folder import FORMAT, Index, publish, write_names
 from mmdl.search.listing import Listing
 from mmdl.search.settings import Settings
 
@@ -159,16 +159,10 @@ class IndexWriter:
         return path
 
     def _names_file(self, good: npt.NDArray[np.int64]) -> Path:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        path = self.folder / f"{TEMPORARY}files.parquet"
-        types = (pa.string(), pa.int64(), pa.int64())
-        arrays = [
-            pa.array(column, kind).take(pa.array(good))
-            for column, kind in zip(self.listing[:3], types, strict=True)
-        ]
-        pq.write_table(pa.table(dict(zip(COLUMNS, arrays, strict=True))), path)
+        path = self.folder / f"{TEMPORARY}files.npz"
+        sizes, times = (np.array(column, np.int64)[good] for column in self.listing[1:3])
+        with path.open("wb") as handle:
+            write_names(handle, [self.listing.names[row] for row in good], sizes, times)
         return path
 
 
