@@ -138,7 +138,9 @@ def read_index(folder: Path) -> Index:
             names = files["names"].tobytes().decode().split("\0")
             sizes, times = files["sizes"], files["times"]
     except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(f"the index {folder} is damaged: {error}", fix=again(folder, facts)) from error
+        raise UserError(
+            f"the index {folder} is damaged: its files can't be read", fix=again(folder, facts)
+        ) from error
     if not embeddings.shape == (facts["count"], facts["dim"]) or not len(names) == len(sizes) == len(
         embeddings
     ):
