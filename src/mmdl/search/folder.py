@@ -84,6 +84,9 @@ def read_facts(folder: Path) -> dict[str, Any]:
         missing = sorted({*KEYS} - facts.keys()) if version == FORMAT else []
         if missing:
             raise ValueError(f"{', '.join(missing)} missing")
+        beyond = [name for name, _ in files.values() if Path(name).name != name]
+        if beyond:
+            raise ValueError(f"the file {beyond[0]} is not in the folder")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"the index {folder} is damaged: {FACTS} can't be read ({error})",
@@ -94,7 +97,6 @@ def read_facts(folder: Path) -> dict[str, Any]:
             f"the index {folder} is of version {version}, and this mmdl reads version {FORMAT}",
             fix=AGAIN.format(run=run, images=images, output=f" output={folder}"),
         )
-    assert all(Path(name).name == name for name, _ in files.values()), files
     return dict(facts)
 
 

@@ -109,8 +109,6 @@ def remarks(tokenizer: Any, query: Query) -> list[str]:
         if unknown:
             which = ", ".join(map(repr, unknown))
             found.append(f"the run does not know {which}: no caption that it was trained on has it")
-    if bool(tokenizer([query.name])[1].all()):
-        found.append(
-            f"the query fills all {tokenizer.max_length} tokens that the run reads; what is beyond has no effect"
-        )
+    if bool(tokenizer.truncated([query.name])[0]):
+        found.append(f"the run reads {tokenizer.max_length} tokens of a text; what is beyond has no effect")
     return found

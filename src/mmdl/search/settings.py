@@ -10,7 +10,7 @@ IDENTITY = ("run", "weights", "model", "image_size", "resize")
 """What of `made_by` must be equal for embeddings to be comparable."""
 
 EXACT_BELOW = 1_000_000
-"""So many images are compared one by one in about a second; from here on `auto` takes faiss."""
+"""So many images of 512 numbers are compared one by one in about 4 s on one core; from here on `auto` takes faiss."""
 
 
 class Settings(NamedTuple):

@@ -41,7 +41,7 @@ def test_what_the_run_does_not_read_is_said():
     assert remarks(tokenizer, Query("a Red circle")) == []
     assert remarks(tokenizer, Query("a zebra, a zebra")) == [
         "the run does not know 'zebra', ',': no caption that it was trained on has it",
-        "the query fills all 4 tokens that the run reads; what is beyond has no effect",
+        "the run reads 4 tokens of a text; what is beyond has no effect",
     ]
 
 
