@@ -49,3 +49,19 @@ def test_an_error_of_a_step_is_found_before_training(data_with):
 
 def test_data_without_augmentation_is_passed_over():
     assert augmentation_errors(object(), 28, {"images": torch.zeros(1, 1, 28, 28)}) == []
+
+
+@pytest.mark.parametrize(
+    ("freeze", "said"),
+    [
+        ("[]", None),
+        ("[image_tower*]", None),
+        ("[image_tower*,text_tower*]", "not even a projection learns"),
+        ("[image_tower.s*,text_tower.e*,text_tower.g*]", "only the projections learn"),
+    ],
+)
+def test_both_towers_frozen_is_said_before_training(run_command, capsys, freeze, said):
+    run_command("check", "+experiment=clip", "quick=true", "evaluator=[]", f"task.freeze={freeze}")
+    lines = [line for line in capsys.readouterr().out.splitlines() if "both towers are frozen" in line]
+    assert len(lines) == (said is not None)
+    assert said is None or said in lines[0]
