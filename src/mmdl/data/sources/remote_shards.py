@@ -7,11 +7,11 @@ import errno
 import hashlib
 import json
 import os
+import queue
 import threading
 import urllib.error
 import urllib.parse
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,18 +105,19 @@ class RemoteShards:
     def expect(self, shards: Iterable[int]) -> None:
         """Fetch, in the background, shards that will be needed soon; these are not removed meanwhile."""
         self._needed = frozenset(shards)
-        absent = [shard for shard in shards if not self._path(shard).exists()]
-        if absent:
+        absent: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for shard in self._needed:
+            if not self._path(shard).exists():
+                absent.put(shard)
+        for _ in range(min(_FETCHES, absent.qsize())):
+            # no pool: the end of the program would wait for one
             threading.Thread(target=self._fetch_all, args=(absent,), daemon=True).start()
 
-    def _fetch_all(self, shards: list[int]) -> None:
-        def fetch(shard: int) -> None:
-            # whoever reads the shard meets the error, and reports it
-            with contextlib.suppress(UserError, OSError):
-                self._fetched(shard)
-
-        with ThreadPoolExecutor(min(_FETCHES, len(shards))) as pool:
-            list(pool.map(fetch, shards))
+    def _fetch_all(self, absent: queue.SimpleQueue[int]) -> None:
+        # whoever reads a shard meets the error, and reports it
+        with contextlib.suppress(queue.Empty, UserError, OSError):
+            while True:
+                self._fetched(absent.get_nowait())
 
     # -- the folder -------------------------------------------------------------------------------------------------
 
