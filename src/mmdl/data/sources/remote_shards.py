@@ -137,7 +137,8 @@ class RemoteShards:
     def _make_room(self, coming: Path) -> None:
         """Remove the shards that were not used for the longest time, until one more fits in.
 
-        One of the same size as the largest is expected. A process that reads a removed shard keeps its content.
+        One of the same size as the largest is expected; so is each that is being fetched, which has a `.part` file. A
+        process that reads a removed shard keeps its content.
         """
         needed = {self._path(shard) for shard in self._needed} | {coming}
         with FileLock(self.folder / "room.lock"):
@@ -146,7 +147,10 @@ class RemoteShards:
                 with contextlib.suppress(FileNotFoundError):
                     facts = path.stat()
                     files.append((facts.st_mtime, facts.st_size, path))
-            total = sum(size for _, size, _ in files) + max((size for _, size, _ in files), default=0)
+            part = Path(f"{coming}.part")
+            coming_too = {*self.folder.glob("*.tar.part"), part}
+            largest = max((size for _, size, _ in files), default=0)
+            total = sum(size for _, size, _ in files) + largest * len(coming_too)
             for _, size, path in sorted(files):
                 if total <= self.cache_bytes:
                     break
@@ -154,6 +158,7 @@ class RemoteShards:
                     path.unlink(missing_ok=True)
                     Path(f"{path}.ok").unlink(missing_ok=True)
                     total -= size
+            part.touch()
 
     def _table(self, shard: int, path: Path) -> ShardTable:
         table = shard_table(path, self.names[shard], self.caption_file, self._identity(shard))
