@@ -382,6 +382,14 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def installed(name: str) -> bool:
+    """Whether a package can be imported."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # it is known to be none
+        return False
+
+
 def main() -> None:
     words = arguments()
     if words.arm:

@@ -1,5 +1,6 @@
 """The benchmarks of the README run and print their ratios; the figures are for a quiet machine."""
 
+import json
 import re
 import subprocess
 import sys
@@ -45,6 +46,29 @@ def test_peak_memory_of_the_contrastive_losses(repo, tmp_path, loss):
     ratio, *differs = map(float, row)
     assert ratio > 4
     assert max(differs) < 1e-5
+
+
+@pytest.mark.slow
+def test_clip_beside_open_clip(repo, tmp_path):
+    pytest.importorskip("webdataset", reason='pip install "open_clip_torch[training]"')
+    model = tmp_path / "model.json"
+    vision = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
+    text = {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+    model.write_text(json.dumps({"embed_dim": 32, "vision_cfg": vision, "text_cfg": text}))
+    words = ["--rounds=1", "--images=32", "--batch=16", "--epochs=2", "--workers=0", f"--model={model}"]
+    out = run(repo, tmp_path, "clip_throughput.py", *words)
+    found = re.findall(r"^(open_clip|mmdl) +([\d.]+)  x([\d.]+) +((?:-?[\d.]+ +){5})", out, re.MULTILINE)
+    assert [arm for arm, *_ in found] == ["open_clip", "mmdl"]
+    assert found[0][2] == "1.00"
+    for _, rate, _, split in found:
+        assert float(rate) > 0
+        assert all(float(part) > 0 for part in split.split()[:4]), "data, forward, backward, optimizer"
+
+
+def test_clip_beside_open_clip_says_what_is_not_installed(repo, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['webdataset'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{repo / 'src'}")
+    assert "skipped: webdataset not installed" in run(repo, tmp_path, "clip_throughput.py")
 
 
 @pytest.mark.slow

@@ -19,6 +19,9 @@ from mmdl.errors import UserError
 SHARDS_FOR_WORDS = 64
 """From so many shards, evenly spread, the captions are taken that a vocabulary is made of."""
 
+REMOTE_SHARDS_FOR_WORDS = 2
+"""Fewer where each has to be fetched."""
+
 
 class LostSample(UserError):
     """A sample whose shard can't be had, or that the shard does not hold.
@@ -147,11 +150,12 @@ class ShardIndex:
     def captions(self) -> Iterator[str]:
         """Captions of at most `most_words` samples from shards that are evenly spread: what a vocabulary is made of."""
         filled = np.flatnonzero(np.diff(self.offsets))
-        chosen = filled[spread_rows(len(filled), SHARDS_FOR_WORDS)]
+        remote = self.shards.remote
+        chosen = filled[spread_rows(len(filled), REMOTE_SHARDS_FOR_WORDS if remote else SHARDS_FOR_WORDS)]
         left = self.most_words
         for number, shard in enumerate(chosen.tolist()):
             first, last = int(self.offsets[shard]), int(self.offsets[shard + 1])
-            share = min(last - first, -(-left // (len(chosen) - number)))
+            share = min(last - first, left if remote else -(-left // (len(chosen) - number)))
             left -= share
             for row in range(first, first + share):
                 try:

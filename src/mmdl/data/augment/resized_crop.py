@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmdl.batch import ImageBatch
 from mmdl.data.augment.draws import Draws
@@ -16,12 +16,17 @@ ATTEMPTS = 10
 """Boxes that are drawn for each image; the first that fits into it is taken, as in torchvision."""
 
 
+LARGE = 96
+"""Side in pixels from which the products take longer than a call for every image."""
+
+
 class ResizedCrop:
     """A box of random area and aspect ratio, resized to a square.
 
     Resizing is bilinear with antialiasing: a large box that becomes small is averaged and not skipped over, which
     sampling by a grid would do, and images are evaluated with antialiasing too. It is done for the whole batch by two
-    products with matrices of the filter's weights.
+    products with matrices of the filter's weights; on a CPU, for bytes of `LARGE` pixels or more, image by image in
+    torch's own kernel for bytes, which takes a tenth of the time and rounds to whole levels.
 
     Args:
         size: Height and width that images are brought to, in pixels; None keeps the batch's. With another size than
@@ -58,10 +63,14 @@ class ResizedCrop:
         self.ratio = (float(ratio[0]), float(ratio[1]))
 
     def __call__(self, batch: ImageBatch, draws: Draws, progress: float, num_classes: int) -> ImageBatch:
-        """Cut and resize; float in [0, 255]."""
+        """Cut and resize; float in [0, 255], or bytes."""
         images = batch["images"]
         height, width = images.shape[-2:]
         top, left, tall, wide = self.boxes(draws, height, width)
+        if images.device.type == "cpu" and images.dtype == torch.uint8 and min(height, width) >= LARGE:
+            boxes = torch.stack([top, left, tall, wide], dim=1)
+            size = (self.size or height, self.size or width)
+            return {**batch, "images": _one_by_one(images, boxes, size)}
         down = resizing(top, tall, height, self.size or height)
         across = resizing(left, wide, width, self.size or width)
         return {**batch, "images": _product(down, images.float(), across)}
@@ -107,6 +116,15 @@ def resizing(first: Tensor, length: Tensor, side: int, size: int) -> Tensor:
     weights = (1 - (place + 0.5 - centre).abs() / reach).clamp(min=0)
     weights = weights * ((place >= 0) & (place < length.view(-1, 1, 1)))
     return weights / weights.sum(2, keepdim=True)
+
+
+def _one_by_one(images: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """The parts of `(N, C, H, W)` uint8 images in `(N, 4)` boxes, resized to `(N, C, *size)` uint8."""
+    drawn = images.new_empty((*images.shape[:2], *size))
+    for image, (top, left, tall, wide), target in zip(images, boxes.tolist(), drawn, strict=True):
+        part = image[None, :, top : top + tall, left : left + wide]
+        target.copy_(nn.functional.interpolate(part, size, mode="bilinear", antialias=True)[0])
+    return drawn
 
 
 def _product(down: Tensor, images: Tensor, across: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ import errno
 import hashlib
 import json
 import os
+import queue
 import threading
 import urllib.error
 import urllib.parse
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,18 +105,19 @@ class RemoteShards:
     def expect(self, shards: Iterable[int]) -> None:
         """Fetch, in the background, shards that will be needed soon; these are not removed meanwhile."""
         self._needed = frozenset(shards)
-        absent = [shard for shard in shards if not self._path(shard).exists()]
-        if absent:
+        absent: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for shard in self._needed:
+            if not self._path(shard).exists():
+                absent.put(shard)
+        for _ in range(min(_FETCHES, absent.qsize())):
+            # no pool: the end of the program would wait for one
             threading.Thread(target=self._fetch_all, args=(absent,), daemon=True).start()
 
-    def _fetch_all(self, shards: list[int]) -> None:
-        def fetch(shard: int) -> None:
-            # whoever reads the shard meets the error, and reports it
-            with contextlib.suppress(UserError, OSError):
-                self._fetched(shard)
-
-        with ThreadPoolExecutor(min(_FETCHES, len(shards))) as pool:
-            list(pool.map(fetch, shards))
+    def _fetch_all(self, absent: queue.SimpleQueue[int]) -> None:
+        # whoever reads a shard meets the error, and reports it
+        with contextlib.suppress(queue.Empty, UserError, OSError):
+            while True:
+                self._fetched(absent.get_nowait())
 
     # -- the folder -------------------------------------------------------------------------------------------------
 
@@ -136,7 +137,8 @@ class RemoteShards:
     def _make_room(self, coming: Path) -> None:
         """Remove the shards that were not used for the longest time, until one more fits in.
 
-        One of the same size as the largest is expected. A process that reads a removed shard keeps its content.
+        One of the same size as the largest is expected; so is each that is being fetched, which has a `.part` file. A
+        process that reads a removed shard keeps its content.
         """
         needed = {self._path(shard) for shard in self._needed} | {coming}
         with FileLock(self.folder / "room.lock"):
@@ -145,7 +147,10 @@ class RemoteShards:
                 with contextlib.suppress(FileNotFoundError):
                     facts = path.stat()
                     files.append((facts.st_mtime, facts.st_size, path))
-            total = sum(size for _, size, _ in files) + max((size for _, size, _ in files), default=0)
+            part = Path(f"{coming}.part")
+            coming_too = {*self.folder.glob("*.tar.part"), part}
+            largest = max((size for _, size, _ in files), default=0)
+            total = sum(size for _, size, _ in files) + largest * len(coming_too)
             for _, size, path in sorted(files):
                 if total <= self.cache_bytes:
                     break
@@ -153,6 +158,7 @@ class RemoteShards:
                     path.unlink(missing_ok=True)
                     Path(f"{path}.ok").unlink(missing_ok=True)
                     total -= size
+            part.touch()
 
     def _table(self, shard: int, path: Path) -> ShardTable:
         table = shard_table(path, self.names[shard], self.caption_file, self._identity(shard))

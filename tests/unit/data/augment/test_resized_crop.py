@@ -2,8 +2,9 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional
 
+from mmdl.data.augment import resized_crop
 from mmdl.data.augment.draws import Draws
-from mmdl.data.augment.resized_crop import ResizedCrop, resizing
+from mmdl.data.augment.resized_crop import LARGE, ResizedCrop, resizing
 from mmdl.errors import UserError
 
 
@@ -17,6 +18,21 @@ def test_each_image_equals_torchvision_with_antialiasing(size, make_batch, apply
     for image, found, box in zip(batch["images"].float(), after, boxes, strict=True):
         expected = functional.resized_crop(image, *box, size=[size, size], antialias=True)
         assert torch.allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [None, 48])
+def test_large_images_of_bytes_are_resized_one_by_one_to_the_same_levels(
+    size, make_batch, apply, monkeypatch
+):
+    batch = make_batch(count=5, height=LARGE, width=LARGE + 8)
+    step = ResizedCrop(size, scale=(0.3, 1.0))
+    one_by_one = apply(step, batch, seed=1, epoch=4)["images"]
+    assert one_by_one.dtype == torch.uint8
+    monkeypatch.setattr(resized_crop, "LARGE", 10_000)
+    products = apply(step, batch, seed=1, epoch=4)["images"]
+    assert products.is_floating_point()
+    assert one_by_one.shape == products.shape
+    assert (one_by_one.float() - products).abs().max() <= 1
 
 
 def test_boxes_have_the_areas_and_ratios_that_are_asked_for():
