@@ -18,13 +18,26 @@ NOT_RUN = {
     "scripts/test": "is what runs this",
     "data prepare vqa_v2": "fetches 20 GB: tests/unit/data runs it against a local server",
     "+experiment=vqa_v2": "needs those files: the contract tests run it on a fixture",
+    "data prepare coco": "fetches 13 GB and more: tests/unit/data runs it against a local server",
+    "+experiment=clip_coco": "needs those files: the contract tests run it on a fixture",
+    "+experiment=clip_finetune": "likewise",
     "benchmarks/": "minutes, and their figures are of a quiet machine: tests/cli/test_benchmarks.py starts them",
 }
 
 
 PHOTOS = [f"photos/{name}/{number}.jpg" for name in ("cat", "dog") for number in range(20)]
 
-QUICK = ("mnist", "mnist_best", "cifar10", "cats_dogs", "descent", "overfit", "vqa_json")
+QUICK = (
+    "mnist",
+    "mnist_best",
+    "cifar10",
+    "cats_dogs",
+    "descent",
+    "overfit",
+    "vqa_json",
+    "clip",
+    "image_text",
+)
 """Experiments that are run with quick=true, and on their own fixture where the real data may be absent."""
 
 
@@ -38,16 +51,19 @@ def made_quick(command, fixtures):
     return f"{command} quick=true logger=none {needed}"
 
 
-CLASSIFICATION = ("The course, seen and run", "Image classification")
-"""Sections whose commands are run by a process of their own: each half begins with a training of its own."""
+PARTS = {
+    "classification": ("The course, seen and run", "Image classification"),
+    "contrastive": ("Images and text",),
+}
+"""Sections whose commands are run by a process of their own: each part begins with a training of its own."""
 
 
-def commands(repo, half=None):
-    """The commands of all sections, or of one half of them, in their order."""
+def commands(repo, part=None):
+    """The commands of all sections, or of one part of them, in their order."""
     found = []
     for section in re.split(r"^## ", (repo / "README.md").read_text(), flags=re.MULTILINE):
-        which = "classification" if section.startswith(CLASSIFICATION) else "other"
-        if half in (None, which):
+        which = next((name for name, titles in PARTS.items() if section.startswith(titles)), "other")
+        if part in (None, which):
             for block in re.findall(r"```bash\n(.*?)```", section, flags=re.DOTALL):
                 found += [line.split("  #")[0].strip() for line in block.splitlines() if line.strip()]
     return found
@@ -60,8 +76,8 @@ def test_the_readme_has_its_commands(repo):
     assert len(found) > 15
 
 
-@pytest.mark.parametrize("half", ["classification", "other"])
-def test_every_command_of_the_readme(half, repo, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("part", [*PARTS, "other"])
+def test_every_command_of_the_readme(part, repo, tmp_path, monkeypatch, capsys):
     from mmdl.__main__ import main
 
     monkeypatch.chdir(tmp_path)
@@ -78,13 +94,17 @@ def test_every_command_of_the_readme(half, repo, tmp_path, monkeypatch, capsys):
     (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[10:]))
     question = {"image": "photo.jpg", "question": "Is it red?"}
     (tmp_path / "questions.jsonl").write_text(json.dumps(question) + "\n")
+    captioned = [
+        {"image": f"kitchen/{n}.jpg", "captions": [f"Picture {n}.", "A kitchen."]} for n in range(12)
+    ]
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in captioned))
     fixtures = {}
     for name, data in (("mnist",) * 2, ("mnist_best", "mnist"), ("cifar10",) * 2, ("fashion_mnist",) * 2):
         module = importlib.import_module(f"mmdl.data.{data}")
         keys = module.write_fixture(tmp_path / "fixtures" / name)
         fixtures[name] = " ".join(f"{key}={value}" for key, value in keys.items())
-    for command in commands(repo, half):
-        if any(part in command for part in NOT_RUN):
+    for command in commands(repo, part):
+        if any(words in command for words in NOT_RUN):
             words = shlex.split(command)[3:]
             if words[:1] == ["train"]:
                 compose("train", words[1:])
@@ -93,7 +113,7 @@ def test_every_command_of_the_readme(half, repo, tmp_path, monkeypatch, capsys):
         assert words[:3] == ["python", "-m", "mmdl"], command
         monkeypatch.setattr(sys, "argv", ["mmdl", *words[3:]])
         assert main() == 0, (command, capsys.readouterr().err)
-    if half == "other":
+    if part == "other":
         assert len(json.loads((tmp_path / "answers.jsonl").read_text().splitlines()[0])["top"]) > 1
 
 

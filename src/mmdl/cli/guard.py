@@ -7,6 +7,7 @@ name any code there. These checks run on every composed config, in the workers o
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from itertools import takewhile
@@ -24,8 +25,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from mmdl.cli.catalog import groups
 from mmdl.cli.config_errors import NO_CHOICES, as_user_error
 from mmdl.cli.paths import shown
+from mmdl.cli.stale_keys import choices, drop_stale_keys
 from mmdl.errors import UserError, UserErrors, nearest
 from mmdl.instantiate import allowed, refusal, trusted
 
@@ -39,6 +42,8 @@ _LOGGING_OWN = re.compile(
 _STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 _LATER = re.compile(r"\$\{hydra\.(runtime|job)\.[\w.]+\}")
 _LOADER_VARIABLE = re.compile(r"PATH|(LD_|DYLD_|PYTHON|HYDRA_).*|MMDL_TRUST|BASH_ENV|ENV|IFS|SHELL")
+_PASSED_OVER: set[str] = set()
+"""Keys of which it was said already: a command composes its config more than once."""
 
 
 class CompositionError(UserError, ConfigCompositionException):
@@ -171,6 +176,7 @@ class GuardedLoader(ConfigLoaderImpl):
                 config_name, overrides, run_mode, from_shell, validate_sweep_overrides
             )
             self._refuse_misspelt_groups(overrides)
+            self._drop_stale_keys(config, overrides)
         except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
             translated = as_user_error(error, self, config_name, overrides)
             raise CompositionError(translated.given, translated.valid, translated.fix) from error
@@ -178,6 +184,21 @@ class GuardedLoader(ConfigLoaderImpl):
         if errors:
             raise UserErrors(errors)
         return config
+
+    def _drop_stale_keys(self, config: DictConfig, overrides: list[str]) -> None:
+        """What an experiment sets for its own model is no argument of the one that the command line puts there."""
+        experiments, replaced = choices(overrides, groups())
+        for name in experiments if replaced else ():
+            loaded = self.repository.load_config(config_path=name)
+            content = OmegaConf.to_container(loaded.config, resolve=False) if loaded is not None else {}
+            for group in replaced:
+                stale = drop_stale_keys(config, content, overrides, group)  # type: ignore[arg-type]
+                new = [key for key in stale if key not in _PASSED_OVER]
+                _PASSED_OVER.update(new)
+                if new:
+                    print(
+                        f"passed over  {', '.join(new)}: of the {name}, not of this {group}", file=sys.stderr
+                    )
 
     def _refuse_misspelt_groups(self, overrides: list[str]) -> None:
         """Refuses `+experimnt=vqa`, which Hydra takes for a new key that nothing reads."""
