@@ -129,7 +129,8 @@ def main() -> None:
         shown, differs = "", ""
         with tempfile.TemporaryDirectory() as folder:
             for arm in ARMS:
-                expected = (size / previous) ** 2 * last[arm] if arm in last else 0.0
+                # three matrices of float32 at least
+                expected = (size / previous) ** 2 * last[arm] if arm in last else 12.0 * size**2
                 if arm != "tiled" and expected > SHARE * free_memory():
                     last[arm] = expected
                     shown += f"{'~' + format(expected / 1e6, ',.0f'):>12}{'-':>8}"

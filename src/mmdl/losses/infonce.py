@@ -50,7 +50,7 @@ def infonce(pairs: Pairs, scale: Tensor, bias: Tensor | None = None, everyone: P
 
 def _losses(logits: Tensor, positive: Tensor, dim: int) -> Tensor:
     """The cross-entropy of each row (`dim=1`) or each column (`dim=0`)."""
-    matched = torch.where(positive, logits, 0).sum(dim) / positive.sum(dim)
+    matched = torch.where(positive, logits, 0).sum(dim) / positive.sum(dim, dtype=logits.dtype)
     # `torch.logsumexp` takes the exponentials again in the backward pass, with two more matrices at its peak.
     largest = logits.detach().amax(dim, keepdim=True)
     normalizer = (logits - largest).exp_().sum(dim).log() + largest.squeeze(dim)
