@@ -90,7 +90,7 @@ def test_tiles_and_parts_train_as_the_plain_loss_does(tmp_path, run_command):
 def test_accumulation_by_the_trainer_is_refused_before_anything_is_written(tmp_path, run_command):
     with pytest.raises(UserErrors) as caught:
         run_command("train", *CLIP, "trainer.accumulate_grad_batches=4", f"run.root={tmp_path}", "run.id=a")
-    assert "data.batch_size=4*B task.micro_batch=B" in str(caught.value)
+    assert "data.batch_size=64 task.micro_batch=16" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UserErrors, match="accumulate_grad_batches=2"):
         run_command("check", *CLIP, "trainer.accumulate_grad_batches=2")

@@ -96,7 +96,7 @@ def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
         task.build_optimizer(total_steps=1000)
     except UserError as error:
         errors += error.errors if isinstance(error, UserErrors) else [error]
-    errors += task.trainer_errors(cfg.trainer)
+    errors += task.trainer_errors(cfg.trainer, data.batch_size)
     batch = checking.first_batch(data)
     errors += checking.batch_errors(data, task.model, batch)
     if errors:

@@ -118,8 +118,13 @@ class Task(pl.LightningModule):
         """`loss` of a whole split from the outputs of all ranks, where the loss of a batch is no mean over samples."""
         return []
 
-    def trainer_errors(self, trainer: Mapping[str, Any]) -> list[UserError]:
-        """What of the trainer's settings (the config's `trainer`) this task can't be trained with."""
+    def trainer_errors(self, trainer: Mapping[str, Any], batch_size: int) -> list[UserError]:
+        """What of the trainer's settings (the config's `trainer`) this task can't be trained with.
+
+        Args:
+            trainer: Its arguments by name.
+            batch_size: Samples in a training batch of one rank.
+        """
         return []
 
     def samples_at_once(self, batch_size: int) -> int:

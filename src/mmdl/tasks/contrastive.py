@@ -110,7 +110,7 @@ class ContrastiveTask(Task):
         self.joined_size = len(everyone.image), len(everyone.text)
         return {"loss": torch.distributed.get_world_size() * self.loss(pairs, scale, bias, everyone)}
 
-    def trainer_errors(self, trainer: Mapping[str, Any]) -> list[UserError]:
+    def trainer_errors(self, trainer: Mapping[str, Any], batch_size: int) -> list[UserError]:
         """Accumulation by the trainer compares within each small batch only."""
         count = trainer.get("accumulate_grad_batches", 1)
         if count == 1:
@@ -120,7 +120,7 @@ class ContrastiveTask(Task):
                 f"trainer.accumulate_grad_batches={count} with a contrastive loss: captions would be compared within "
                 "each small batch, which is another loss than that of the large one",
                 valid="a large batch that is encoded in parts, with equal gradients",
-                fix=f"trainer.accumulate_grad_batches=1 data.batch_size={count}*B task.micro_batch=B",
+                fix=f"trainer.accumulate_grad_batches=1 data.batch_size={count * batch_size} task.micro_batch={batch_size}",
             )
         ]
 

@@ -101,10 +101,10 @@ def test_batch_norm_in_parts_is_refused_by_name_unless_it_is_frozen():
 
 def test_accumulation_by_the_trainer_is_refused_with_what_to_do_instead():
     task = make_task()
-    assert task.trainer_errors({"accumulate_grad_batches": 1}) == []
-    [error] = task.trainer_errors({"accumulate_grad_batches": 4})
+    assert task.trainer_errors({"accumulate_grad_batches": 1}, 64) == []
+    [error] = task.trainer_errors({"accumulate_grad_batches": 4}, 64)
     assert "trainer.accumulate_grad_batches=4" in error.given
-    assert "data.batch_size=4*B task.micro_batch=B" in error.fix
+    assert "data.batch_size=256 task.micro_batch=64" in error.fix
 
 
 def test_what_is_encoded_at_a_time_is_what_memory_is_estimated_for():
