@@ -120,7 +120,8 @@ class ContrastiveTask(Task):
                 f"trainer.accumulate_grad_batches={count} with a contrastive loss: captions would be compared within "
                 "each small batch, which is another loss than that of the large one",
                 valid="a large batch that is encoded in parts, with equal gradients",
-                fix=f"trainer.accumulate_grad_batches=1 data.batch_size={count * batch_size} task.micro_batch={batch_size}",
+                fix=f"trainer.accumulate_grad_batches=1 data.batch_size={count * batch_size} "
+                f"task.micro_batch={batch_size}",
             )
         ]
 
