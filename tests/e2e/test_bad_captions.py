@@ -136,6 +136,8 @@ def test_bad_samples_are_left_out_and_counted(own, capsys, monkeypatch):
     manifest = json.loads(Path("runs/x/manifest.json").read_text())
     assert manifest["marks"]["skipped"] == expected
     assert "train 9 images, val 1 images" in said
+    counts = ", ".join(f"1 {reason}" for reason in sorted(expected))
+    assert f"left out of all splits (data.on_bad_sample=skip): {counts}" in said
 
 
 def test_every_bad_line_is_named_at_once(own, capsys, monkeypatch):
