@@ -136,17 +136,21 @@ def test_bad_samples_are_left_out_and_counted(own, capsys, monkeypatch):
     manifest = json.loads(Path("runs/x/manifest.json").read_text())
     assert manifest["marks"]["skipped"] == expected
     assert "train 9 images, val 1 images" in said
+    counts = ", ".join(f"1 {reason}" for reason in sorted(expected))
+    assert f"left out of all splits (data.on_bad_sample=skip): {counts}" in said
 
 
 def test_every_bad_line_is_named_at_once(own, capsys, monkeypatch):
     for case in ("empty caption", "no string", "image without caption", "missing image"):
         BAD[case][0]()
+    Path("images/7.png").write_bytes(b"hello")
     Path("test.jsonl").write_text('{"image": "1.png", "captoin": "x"}\n')
     code, said = run("train", capsys, monkeypatch, "data.test=test.jsonl")
     assert code == 2
     assert "2 errors" in said
     for named in (
-        "4 bad samples",
+        "line 8: not an image: bad image 'images/7.png'",
+        "5 bad samples",
         "empty caption",
         "wrong type",
         "image without caption",

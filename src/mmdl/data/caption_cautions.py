@@ -105,3 +105,13 @@ def cut(split: str, index: CaptionIndex, truncated: int, length: int) -> list[st
         f"{truncated:,} of {len(index.captions):,} {split} captions are longer than {length} tokens: their ends were "
         "cut (data.tokenizer.max_length)"
     ]
+
+
+def left_out(skipped: Mapping[str, int]) -> list[str]:
+    """The line on samples that were left out, if there are any.
+
+    Args:
+        skipped: How many, by reason.
+    """
+    counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items()))
+    return [f"left out of all splits (data.on_bad_sample=skip): {counts}"] if counts else []

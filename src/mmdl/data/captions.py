@@ -18,7 +18,7 @@ from mmdl.data.augment.unmixed import unmixed_steps
 from mmdl.data.bad_images import BadSamples, count_by_reason, listed
 from mmdl.data.base import DataModule
 from mmdl.data.cache import Resize
-from mmdl.data.caption_cautions import caption_cautions, cut, streamed_cautions, twice
+from mmdl.data.caption_cautions import caption_cautions, cut, left_out, streamed_cautions, twice
 from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.caption_pixels import CaptionView, caption_pixels
@@ -130,7 +130,7 @@ class CaptionDataModule(DataModule):
             seed=seed,
             overfit_batches=overfit_batches,
         )
-        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size}
+        counts = {"batch_size": batch_size, "eval_batch_size": eval_batch_size, "image_size": image_size}
         choices = {"captions_per_image": captions_per_image, "eval_captions": eval_captions}
         for key, value in {**counts, **choices}.items():
             if value is not None and value < 1:
@@ -360,6 +360,7 @@ class CaptionDataModule(DataModule):
             "truncated_captions": dict(self._truncated),
             "joined_duplicates": {split: index.joined for split, index in self.indexes.items()},
             "equal_images": dict(self._equal),
+            "files_in_several_splits": self._shared_files,
         }
 
     def cautions(self) -> list[str]:
@@ -380,7 +381,7 @@ class CaptionDataModule(DataModule):
 
     def notes(self, split: str) -> list[str]:
         """What a reader of the figures of a split must know."""
-        lines = list(self._index(split).notes)
+        lines = [*self._index(split).notes, *left_out(self._skipped)]
         for name, stream in self.streams.items():
             lines += [f"left out while reading {name}: {n:,} {why}" for why, n in stream.skipped().items()]
         if split in self.indexes:  # a stream is not known well enough

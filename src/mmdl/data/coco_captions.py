@@ -67,6 +67,7 @@ class CocoCaptionSource:
         self.on_bad_sample: OnBadSample = on_bad_sample
         self._held_out: dict[str, CaptionIndex] = {}
         self._karpathy: KarpathySplit | None = None
+        self._left = {"train", "val", "test"}
 
     def karpathy_file(self) -> Path | None:
         """Karpathy's split, where it is used.
@@ -142,6 +143,9 @@ class CocoCaptionSource:
             needed = {"train2014" if name == "train" else "val2014" for name in names}
             self._require([], [folders[name] for name in sorted(needed)])
         index = self._karpathy.index(names).limited(self.limit_images)
+        self._left.discard(split)
+        if not self._left:
+            self._karpathy = None  # all of it is in the indexes now
         index.notes = [f"the splits are Karpathy's ({file}; train is {self._train_is()})"]
         return index
 

@@ -114,10 +114,13 @@ def walk(world: int, rank: int, start: tuple[int, int], epochs: int, count: int 
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])
-def test_a_resumed_walk_is_the_rest_of_the_whole_one(count: int | None) -> None:
-    whole = walk(1, 0, (0, 0), 4, count)
-    for position in range(12):
-        assert walk(1, 0, divmod(position, 3), 4, count) == whole[position:]
+@pytest.mark.parametrize(("world", "steps"), [(1, 3), (2, 2), (3, 1)])
+def test_a_resumed_walk_is_the_rest_of_the_whole_one(world: int, steps: int, count: int | None) -> None:
+    for rank in range(world):
+        whole = walk(world, rank, (0, 0), 4, count)
+        assert len(whole) == 4 * steps
+        for position in range(4 * steps):
+            assert walk(world, rank, divmod(position, steps), 4, count) == whole[position:]
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])

@@ -79,6 +79,7 @@ def test_equal_files_under_two_names_are_one_picture(folder: Path) -> None:
         "train"
     )
     assert any("lie in more than one split" in note for note in data.notes("train"))
+    assert data.marks()["files_in_several_splits"] == 10
 
 
 def test_what_is_there_twice_is_counted(folder: Path) -> None:
@@ -140,7 +141,9 @@ def test_augmentation_of_single_images_passes_the_check(folder: Path) -> None:
     assert steps["cutout"].fill.mean == pytest.approx(mean.tolist())
 
 
-@pytest.mark.parametrize("key", ["captions_per_image", "eval_captions", "batch_size", "eval_batch_size"])
+@pytest.mark.parametrize(
+    "key", ["captions_per_image", "eval_captions", "batch_size", "eval_batch_size", "image_size"]
+)
 def test_wrong_numbers(key: str, folder: Path) -> None:
     with pytest.raises(UserError, match=f"data.{key}=0"):
         module(folder, **{key: 0})

@@ -48,7 +48,7 @@ def read_captions(
     bad = BadSamples(path, on_bad_sample)
     if check_images and not Path(image_dir).is_dir():
         raise UserError(f"folder of images not found: {image_dir}")
-    document = read_json(path)
+    document = read_json(path, _slim)
     images, annotations = entries(document, path, "images"), entries(document, path, "annotations")
     collected = CollectedCaptions(bad)
     refused = _add_images(images, collected, Path(image_dir).absolute())
@@ -64,6 +64,13 @@ def read_captions(
                 where, entry["image_id"], entry, name if isinstance(name, int | str) else row
             )
     return collected.finish(len(annotations), image_dir, check_images)
+
+
+def _slim(entry: dict[str, Any]) -> dict[str, Any]:
+    """Without the addresses and dates of a hundred thousand images."""
+    for key in ("coco_url", "flickr_url", "date_captured"):
+        entry.pop(key, None)
+    return entry
 
 
 def _add_images(images: list[Any], collected: CollectedCaptions, root: Path) -> set[str]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from mmdl.data.caption_index import CaptionIndex, Id
 from mmdl.data.readers.bad_samples import BadSamples, Problem, check_caption
 from mmdl.data.readers.image_files import missing_files
+from mmdl.data.transforms.image import BadImage, load_image
+
+LOOKED_AT = 500
+"""Images that are decoded where a file has bad samples anyway, so that all that is wrong is said at once."""
 
 
 class _Image:
@@ -124,6 +128,8 @@ class CollectedCaptions:
                 if image.path in missing:
                     self.bad.add(image.where, Problem("missing image", os.path.join(root, image.path)))  # noqa: PTH118
             images = [image for image in images if image.path not in missing]
+            if self.bad.counts and self.bad.policy == "raise":
+                self._look_at(images[:LOOKED_AT], root)
         skipped = self.bad.finish(total, left=len(images))
         return CaptionIndex(
             [image.image_id for image in images],
@@ -133,3 +139,11 @@ class CollectedCaptions:
             skipped,
             joined=self.joined,
         )
+
+    def _look_at(self, images: Sequence[_Image], root: str | os.PathLike[str]) -> None:
+        """Note those of the images that can't be decoded."""
+        for image in images:
+            try:
+                load_image(os.path.join(root, image.path), 32, "squash")  # noqa: PTH118
+            except BadImage as error:
+                self.bad.add(image.where, Problem(error.reason, error.given))
