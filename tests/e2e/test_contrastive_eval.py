@@ -86,7 +86,7 @@ def test_eval_with_other_evaluators_on_other_images(run, run_command, tmp_path, 
     )
     assert (tmp_path / "evaluation" / "test-knn-linear_probe-zero_shot" / "figures.json").is_file()
     assert not any(name.startswith("baseline/chance/text_to_image") for name in figures)
-    assert "fitted on 200 of 1,294 training images" in capsys.readouterr().out
+    assert "fitted on 200 of 1,150 training images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def main(cfg: DictConfig) -> float | None:
     from mmdl.callbacks.progress import Progress
     from mmdl.checking import batch_errors, first_batch
     from mmdl.evaluators.base import qualified
-    from mmdl.runs.evaluation import headlines
+    from mmdl.runs.evaluation import check_evaluators, headlines
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = str(cfg.split)
@@ -91,6 +91,8 @@ def main(cfg: DictConfig) -> float | None:
     load_weights(task, loaded)
     # The baselines need training and are in the run's summary already.
     task.evaluators = {n: e for n, e in build_evaluators(config).items() if not getattr(e, "trains", False)}
+    if others:
+        check_evaluators(task.evaluators.values(), data)
     trainer = build_trainer(config, [Progress()])
     task.eval_split, task.data, task.recorded = split, data, loaded.run.read_summary()
     trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)

@@ -47,6 +47,8 @@ class EmbeddingGeometry:
         if not len(outputs.get("embeddings", ())) or not len(outputs.get("captions/embeddings", ())):
             return
         device = context.task.device
+        if device.type == "mps":  # it has no float64
+            device = torch.device("cpu")
         image = torch.from_numpy(outputs["embeddings"]).to(device)
         text = torch.from_numpy(outputs["captions/embeddings"]).to(device)
         of_text = np.searchsorted(outputs["rows"], outputs["captions/image_rows"])

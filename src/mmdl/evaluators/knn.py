@@ -74,7 +74,8 @@ class KNNEvaluator:
         Raises:
             UserError: if a set can't be read.
         """
-        read_before_training(self.sets.values(), data, self.splits)
+        for split in ("train", *self.splits):
+            read_before_training(self.sets.values(), data, [split])
 
     def run(self, context: EvaluationContext) -> Iterator[Result]:
         """Yield `knn/<set>/accuracy` and `baseline/raw_pixels/knn/<set>/accuracy`."""

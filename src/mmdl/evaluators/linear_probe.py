@@ -89,7 +89,8 @@ class LinearProbe:
         Raises:
             UserError: if a set can't be read.
         """
-        read_before_training(self.sets.values(), data, self.splits)
+        for split in ("train", *self.splits):
+            read_before_training(self.sets.values(), data, [split])
 
     def run(self, context: EvaluationContext) -> Iterator[Result]:
         """Yield `linear_probe/<set>/accuracy` and `baseline/raw_pixels/linear_probe/<set>/accuracy`."""

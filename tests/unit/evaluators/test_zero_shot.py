@@ -129,3 +129,28 @@ def test_a_model_without_an_image_encoder_is_refused(context, colours):
 def test_a_limit_of_nothing_is_refused(colours):
     with pytest.raises(UserError, match="limit=0"):
         ZeroShotEvaluator({"tint": {"data": colours()}}, limit=0)
+
+
+def test_imagenet_with_the_80_templates_and_the_names_of_openai(context, tmp_path):
+    from mmdl.data.imagenet import imagenet, write_fixture
+    from mmdl.data.tokenizer.open_clip import OpenCLIPTokenizer
+    from mmdl.models.clip import CLIP
+
+    write_fixture(tmp_path)
+    context.data.tokenizer, context.data.image_size = OpenCLIPTokenizer("ViT-B-32", max_length=32), 64
+    context.task.model = CLIP("vit_tiny_64")
+    node = {
+        "data": imagenet(str(tmp_path), image_size=64, resize="crop", val_share=0.2),
+        "templates": "openai_imagenet_80",
+        "class_names": "openai_imagenet",
+    }
+    evaluator = ZeroShotEvaluator({"imagenet": node})
+    evaluator.check(context.data)
+    figure = _run(evaluator, context)["zero_shot/imagenet/accuracy"]
+    assert figure.n == 30, "the official validation images are the test split"
+    [artifact] = [a for a in evaluator.write(context, tmp_path) if a.path.name.endswith("per_class.csv")]
+    prompted = [row["prompted as"] for row in csv.DictReader(artifact.path.open())]
+    assert prompted == ["tench", "English Springer Spaniel", "church"]
+    weights = context.shared["zero_shot", "evaluator.zero_shot.sets.imagenet"]
+    assert weights.shape == (3, context.task.model.embed_dim)
+    assert weights.norm(dim=1).numpy() == pytest.approx(1, abs=1e-5)
