@@ -102,8 +102,8 @@ class IndexWriter:
             require_free(self.folder, (2 * len(todo) + len(self.source)) * self.dim * size, "the index")
         start = self.count + (0 if self.old is None else len(self.old))
         _append(handle, batch.embeddings, self.settings.dtype)
+        self.count += len(batch.rows)  # first: Ctrl-C may come between any two lines
         self.source[todo[batch.rows]] = np.arange(start, start + len(batch.rows))
-        self.count += len(batch.rows)
         self.bad += batch.bad
 
     def save(self, is_whole: bool) -> dict[str, Any]:
