@@ -6,7 +6,8 @@ The index is a folder: embeddings (.npy, memory-mapped by the search), the names
 says what made them. It lies in the run's folder `indexes/NAME`, where `mmdl search` looks for it, or in `output`.
 
 A second call encodes only what is new or changed (by size and time), and drops what is gone. Other weights of the run
-make a new index. Images that can't be decoded are listed and left out; on_bad_sample=raise stops at them.
+make a new index. After Ctrl-C the same command goes on. Images that can't be decoded are listed and left out;
+on_bad_sample=raise stops at them.
 
 common overrides:
   weights=last                  best, last, or a checkpoint file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,10 +66,8 @@ def update_index(folder: Path, images: Path, settings: Settings, encode: Encode)
         dropped = len(before - set(listing.names))
         if old is not None and not len(todo) and not dropped and _is_whole(old, images, settings):
             return Update(old.facts, len(old), 0, 0, 0, listing.bad, "", 0.0)
-        started = time.perf_counter()
         writer = IndexWriter(folder, images, listing, old, source, settings)
         writer.encode(encode)
-        seconds = time.perf_counter() - started
         if writer.bad and not settings.skip_bad:
             raise _refused(writer.bad)
         facts = writer.save(is_whole=True)
@@ -78,7 +75,7 @@ def update_index(folder: Path, images: Path, settings: Settings, encode: Encode)
         changed = sum(name in before for name in encoded)
         added = len(encoded) - changed
         kept = len(listing.names) - len(todo)
-        return Update(facts, kept, added, changed, dropped, writer.bad, anew, seconds)
+        return Update(facts, kept, added, changed, dropped, writer.bad, anew, writer.seconds)
 
 
 def _unchanged(listing: Listing, old: Index | None) -> tuple[npt.NDArray[np.int64], set[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +28,6 @@ PARTS = ("embeddings", "files", "faiss")
 
 KEYS = ("date", "count", "is_whole", "listed", "dim", "dtype", "backend", "left_out")
 """Further keys that the facts must have."""
-
-AGAIN = "python -m mmdl index run={run} images={images}{output}"
 
 
 class Index(NamedTuple):
@@ -90,19 +89,25 @@ def read_facts(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"the index {folder} is damaged: {FACTS} can't be read ({error})",
-            fix=AGAIN.format(run="RUN", images="FOLDER", output=f" output={folder}"),
+            fix=_command("RUN", "FOLDER", folder),
         ) from error
     if version != FORMAT:
         raise UserError(
             f"the index {folder} is of version {version}, and this mmdl reads version {FORMAT}",
-            fix=AGAIN.format(run=run, images=images, output=f" output={folder}"),
+            fix=_command(run, images, folder),
         )
     return dict(facts)
 
 
 def again(folder: Path, facts: dict[str, Any]) -> str:
     """The command that makes an index anew."""
-    return AGAIN.format(run=facts["made_by"]["run"], images=facts["images"], output=f" output={folder}")
+    return _command(facts["made_by"]["run"], facts["images"], folder)
+
+
+def _command(run: str, images: str, folder: Path) -> str:
+    return (
+        f"python -m mmdl index run={run} images={shlex.quote(str(images))} output={shlex.quote(str(folder))}"
+    )
 
 
 def unfinished(index: Index) -> str:

@@ -46,6 +46,7 @@ class IndexWriter:
     Attributes:
         source: The same, with rows behind those of the old index for the images that were encoded.
         bad: What can't be used.
+        seconds: That the encoding took, without the loading of the model.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class IndexWriter:
         self.bad = list(listing.bad)
         self.dim = 0 if old is None else int(old.embeddings.shape[1])
         self.count = 0
+        self.seconds = 0.0
         self.scratch = folder / f"{TEMPORARY}new.raw"
 
     def encode(self, encode: Encode) -> None:
@@ -74,10 +76,11 @@ class IndexWriter:
         todo = np.flatnonzero(self.source < 0)
         if not len(todo):
             return
-        saved = time.monotonic()
+        batches = encode([self.images / self.listing.names[row] for row in todo])
+        started = saved = time.monotonic()
         with self.scratch.open("wb") as handle:
             try:
-                for batch in encode([self.images / self.listing.names[row] for row in todo]):
+                for batch in batches:
                     self._take(batch, todo, handle)
                     if time.monotonic() - saved > SAVE_EVERY and self.count:
                         handle.flush()
@@ -90,6 +93,8 @@ class IndexWriter:
                     log.warning("%s images are kept; the same command goes on from them", f"{self.count:,}")
                 raise
 
+        self.seconds = time.monotonic() - started
+
     def _take(self, batch: Any, todo: npt.NDArray[np.int64], handle: BinaryIO) -> None:
         size = np.dtype(self.settings.dtype).itemsize
         if not self.count and batch.rows:
@@ -97,8 +102,8 @@ class IndexWriter:
             require_free(self.folder, (2 * len(todo) + len(self.source)) * self.dim * size, "the index")
         start = self.count + (0 if self.old is None else len(self.old))
         _append(handle, batch.embeddings, self.settings.dtype)
+        self.count += len(batch.rows)  # first: Ctrl-C may come between any two lines
         self.source[todo[batch.rows]] = np.arange(start, start + len(batch.rows))
-        self.count += len(batch.rows)
         self.bad += batch.bad
 
     def save(self, is_whole: bool) -> dict[str, Any]:

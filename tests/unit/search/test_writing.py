@@ -60,3 +60,20 @@ def test_an_image_query_is_shown_beside_its_title(tmp_path, open_page):
     page = open_page(tmp_path / "out" / "index.html")
     assert page.locator(".asked img").evaluate("i => i.naturalWidth") == 60
     assert page.locator(".lead").inner_text() == "photo.png"
+
+
+def test_an_image_of_any_proportions_is_seen_whole(tmp_path, open_page):
+    for name, size in (("tall.png", (30, 400)), ("wide.png", (400, 30)), ("small.png", (5, 5))):
+        Image.new("RGB", size, "red").save(tmp_path / name)
+    hits = [Hit(1, name, 0.5, tmp_path / name, True) for name in ("tall.png", "wide.png", "small.png")]
+    write_results(tmp_path / "out", [Found(Query("q"), hits, [])], [])
+    page = open_page(tmp_path / "out" / "index.html")
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.hits img')].map(i => [i.getBoundingClientRect(), "
+        "i.closest('button').getBoundingClientRect(), getComputedStyle(i).objectFit])"
+    )
+    for image, button, fit in boxes:
+        assert fit == "contain"
+        assert abs(button["width"] - button["height"]) < 1
+        assert abs(image["height"] - button["height"]) <= 2
+        assert abs(image["width"] - button["width"]) <= 2
