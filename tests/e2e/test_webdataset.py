@@ -1,6 +1,9 @@
 """Training on tar shards from the command line: continuing inside an epoch, and shards that are damaged."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -58,7 +61,7 @@ def test_resuming_inside_an_epoch_equals_not_having_stopped(tmp_path, run_comman
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_damaged_shards_are_left_out_and_counted(tmp_path, run_command, overrides, capsys):
+def test_damaged_shards_are_left_out_and_counted(tmp_path, run_command, overrides):
     shards = sorted((tmp_path / "shards").glob("train-*.tar"))
     content = shards[1].read_bytes()
     shards[0].write_bytes(b"no tar file" * 100)
@@ -70,10 +73,41 @@ def test_damaged_shards_are_left_out_and_counted(tmp_path, run_command, override
     assert not (tmp_path / "bad").exists()
     run_command("train", *overrides, "data.on_bad_sample=skip", f"run.root={tmp_path}", "run.id=skip")
     manifest = json.loads((tmp_path / "skip" / "manifest.json").read_text())
-    skipped = next(
-        value["skipped"]
-        for value in (manifest, *manifest.values())
-        if "skipped" in str(value)[:2000] and isinstance(value, dict) and "skipped" in value
-    )
+    skipped = manifest["marks"]["skipped"]
     assert skipped["corrupt shard"] == skipped["shard ends early"] == 1
     assert skipped["lost with its shard"] >= 8
+
+
+def test_two_ranks_know_what_both_left_out(tmp_path, overrides):
+    """One image of each half of a global batch can't be decoded; the note at the end counts both."""
+    shards = sorted((tmp_path / "shards").glob("train-*.tar"))
+    for shard in shards:  # the data of the first image, which begins after its header
+        content = bytearray(shard.read_bytes())
+        content[512:560] = bytes(48)
+        shard.write_bytes(content)
+    words = [
+        *overrides,
+        "data.on_bad_sample=skip",
+        f"run.root={tmp_path}",
+        "run.id=two",
+        "trainer.max_epochs=1",
+    ]
+    ranks = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "data.batch_size=4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mmdl", "train", *words, *ranks],
+        cwd=tmp_path,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left out while reading train: 4 not an image" in done.stdout
+
+
+def test_a_run_is_evaluated_on_its_shards_again(tmp_path, run_command, overrides):
+    run_command("train", *overrides, f"run.root={tmp_path}", "run.id=again", "trainer.max_epochs=1")
+    summary = json.loads((tmp_path / "again" / "summary.json").read_text())
+    value = run_command("eval", "run=again", f"root={tmp_path}", f"output={tmp_path / 'eval'}")
+    assert value == summary["test/text_to_image/recall@1"]["value"]

@@ -172,6 +172,7 @@ class CaptionDataModule(DataModule):
             stage: Lightning's stage; everything is set up whatever it is.
             splits: Which splits.
         """
+        known = self.has_split("train")
         pixels = self._read([split for split in splits if not self.has_split(split)])
         if not self._fitted:
             self.tokenizer.fit(list(dict.fromkeys(self._index("train").captions)))
@@ -180,7 +181,7 @@ class CaptionDataModule(DataModule):
             self.datasets[split] = self._encode(split, self.indexes[split], found)
         files = {split: index.files for split, index in self.indexes.items()}
         self._shared_files = shared_files({n: f for n, f in files.items() if isinstance(f, ListedFiles)})
-        if self.has_split("train") and any(hasattr(step, "fill") for step in self.augment):
+        if not known and self.has_split("train") and any(hasattr(step, "fill") for step in self.augment):
             images = self._some_images().float()
             tell_mean(self.augment, (images.mean((0, 2, 3)) / 255).tolist())
 
@@ -188,9 +189,8 @@ class CaptionDataModule(DataModule):
         """`(n, 3, H, W)` uint8 training images: evenly spread, or of the first shard of a stream."""
         if "train" in self.datasets:
             return self.datasets["train"].pixels[spread_rows(len(self.datasets["train"]), STATISTICS_FROM)]
-        stream = self.streams["train"]
-        first = stream.index.offsets[stream.index.offsets > 0][0]
-        return stream[spread_rows(int(first), STATISTICS_FROM // 4)]["images"]
+        offsets = self.streams["train"].index.offsets
+        return self.streams["train"][spread_rows(offsets[offsets > 0][0], STATISTICS_FROM // 4)]["images"]
 
     def _read(self, splits: Sequence[str]) -> dict[str, Pixels]:
         """The pixels of some splits, whose indexes are kept.
@@ -216,14 +216,8 @@ class CaptionDataModule(DataModule):
         return pixels
 
     def _stream(self, index: ShardIndex) -> ShardDataset:
-        view = ShardView(
-            self.image_size,
-            self.resize,
-            self.captions_per_image,
-            self.eval_captions,
-            self.seed,
-            self.on_bad_sample == "skip",
-        )
+        counts = self.captions_per_image, self.eval_captions
+        view = ShardView(self.image_size, self.resize, *counts, self.seed, self.on_bad_sample == "skip")
         return ShardDataset(index, self.tokenizer, view)
 
     def _encode(self, split: str, index: CaptionIndex, pixels: Pixels) -> CaptionDataset:
@@ -265,6 +259,13 @@ class CaptionDataModule(DataModule):
             progress=min(1.0, trainer.global_step / self._total_steps),
             num_classes=0,
         )
+
+    def teardown(self, stage: str) -> None:
+        """After the training, every rank knows what all have left out while reading."""
+        trainer = self.trainer
+        if trainer is not None and trainer.world_size > 1 and stage == "fit":
+            for stream in self.streams.values():
+                stream.join_ranks(trainer.strategy.root_device)
 
     # -- what the base asks for -------------------------------------------------------------------------------------
 

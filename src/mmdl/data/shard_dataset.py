@@ -98,6 +98,16 @@ class ShardDataset(Dataset[ImageTextBatch]):
         """`(N,)` uint8 in memory that processes share: 0, or 1 + the position in `REASONS` of what is wrong."""
         return self._reasons
 
+    def join_ranks(self, device: torch.device) -> None:
+        """Let every rank know what the others left out; a collective call.
+
+        Args:
+            device: Of the training, which the ranks talk through.
+        """
+        found = self._reasons.to(device)
+        torch.distributed.all_reduce(found, op=torch.distributed.ReduceOp.MAX)
+        self._reasons.copy_(found)
+
     def skipped(self) -> dict[str, int]:
         """Samples that were left out while reading, by reason."""
         counts = torch.bincount(self._reasons.int(), minlength=len(REASONS) + 1)[1:].tolist()
@@ -158,6 +168,7 @@ class ShardDataset(Dataset[ImageTextBatch]):
 
     def _samples(self, rows: IntArray) -> list[Sample]:
         """The usable samples, in the order of `rows`; read in the order in which they lie in the shards."""
+        self.index.reach(rows)
         order = np.argsort(rows, kind="stable")
         found = dict(zip(order.tolist(), self._map(self._sample, rows[order].tolist()), strict=True))
         kept = (found[position] for position in range(len(rows)))

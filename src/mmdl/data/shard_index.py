@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Iterator, Sequence, Set
@@ -118,6 +119,16 @@ class ShardIndex:
                 digest.update(f"{name}:{self.shards.digest(shard)}".encode())
         digest.update(self.rows.tobytes())
         return digest.hexdigest()
+
+    def reach(self, rows: IntArray) -> None:
+        """Open the shards of some rows one after another, so that threads don't all wait for the same one.
+
+        Raises:
+            UserError: A shard can't be fetched.
+        """
+        for shard in np.unique(self.shard_of(rows)).tolist():
+            with contextlib.suppress(FileNotFoundError):  # its samples are lost, and say so one by one
+                self.shards.open(shard)
 
     # -- content ----------------------------------------------------------------------------------------------------
 

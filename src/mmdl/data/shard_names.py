@@ -65,7 +65,7 @@ def shard_paths(patterns: str | Sequence[str], key: str) -> list[str]:
         for name in braces(pattern):
             found += [name] if is_remote(name) else _local(name, key)
     if not found:
-        raise UserError(f"{key} names no shard", valid="such as 'train-{0000..0099}.tar'")
+        raise UserError(f"{key} names no shard", valid="such as 'data.shards=\"train-{0000..0099}.tar\"'")
     twice = {name for name in found if found.count(name) > 1} if len(set(found)) < len(found) else set()
     if twice:
         raise UserError(f"{key} names {min(twice)} twice", valid="each shard once")

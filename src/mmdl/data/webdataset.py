@@ -1,7 +1,7 @@
 """Captioned images in tar shards, on a file system or behind an HTTP server, read while training.
 
-    data.shards='/data/cc3m/{00000..00331}.tar'
-    data.shards='https://host/cc3m/{00000..00331}.tar' data.val_shards='https://host/cc3m/val.tar'
+    data.shards='"/data/cc3m/{00000..00331}.tar"'
+    data.shards='"https://host/cc3m/{00000..00331}.tar"' data.val_shards=https://host/cc3m/val.tar
 
 A sample is a group of neighbouring files with one name: an image, and its captions as text or JSON. Shards are never
 unpacked and nothing in them is unpickled: their headers are read once, samples by their offset. The order of an epoch

@@ -1,5 +1,6 @@
 import itertools
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -352,3 +353,21 @@ def test_json_captions(tmp_path, shards):
     )
     assert len(data.dataset("train")[np.arange(4)]["tokens"]) == 8
     assert len(data.dataset("val")[np.arange(4)]["tokens"]) == 8
+
+
+def test_the_data_set_goes_to_a_process_that_begins_anew(folder):
+    """As with the start method `spawn`: open files and threads stay behind."""
+    stream = made(folder).dataset("train")
+    rows = np.arange(5)
+    batch = stream[rows]
+    copy = pickle.loads(pickle.dumps(stream))
+    assert len(copy.index.shards._open) == 0
+    equal([copy[rows]], [batch])
+
+
+def test_augmentation_that_fills_asks_for_few_images(folder):
+    from mmdl.data.augment.cutout import Cutout
+
+    step = Cutout(size=4, fill="mean")
+    made(folder, augment={"cutout": step})
+    assert step.fill.mean == pytest.approx([0.5] * 3, abs=0.05)

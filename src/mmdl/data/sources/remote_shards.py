@@ -57,6 +57,7 @@ class RemoteShards:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._open = OpenShards()
         self._needed: frozenset[int] = frozenset()
+        self._absent: set[int] = set()
         self._counts = self._sizes(key)
 
     def __getstate__(self) -> dict[str, object]:
@@ -80,6 +81,8 @@ class RemoteShards:
             UserError: The server can't be reached, or the disk is full.
         """
         opened = self._open.get(shard)
+        if shard in self._absent:
+            raise FileNotFoundError(errno.ENOENT, "not on the server", self.addresses[shard])
         if opened is None:
             path = self._fetched(shard)
             opened = OpenShard(path, self._table(shard, path))
@@ -130,11 +133,16 @@ class RemoteShards:
         path = self._path(shard)
         with FileLock(f"{path}.lock"):
             if not path.exists():
-                self._make_room(path)
-                _download(self.addresses[shard], path)
+                part = self._make_room(path)
+                try:
+                    _download(self.addresses[shard], path)
+                except FileNotFoundError:
+                    self._absent.add(shard)
+                    part.unlink(missing_ok=True)
+                    raise
         return path
 
-    def _make_room(self, coming: Path) -> None:
+    def _make_room(self, coming: Path) -> Path:
         """Remove the shards that were not used for the longest time, until one more fits in.
 
         One of the same size as the largest is expected; so is each that is being fetched, which has a `.part` file. A
@@ -159,6 +167,7 @@ class RemoteShards:
                     Path(f"{path}.ok").unlink(missing_ok=True)
                     total -= size
             part.touch()
+        return part
 
     def _table(self, shard: int, path: Path) -> ShardTable:
         table = shard_table(path, self.names[shard], self.caption_file, self._identity(shard))
