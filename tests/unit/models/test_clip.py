@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 from mmdl.batch import ImageTextBatch
 from mmdl.callbacks.checkpoints import write_weights
 from mmdl.errors import UserError
+from mmdl.losses.infonce import infonce
+from mmdl.losses.pairs import Pairs
 from mmdl.models.clip import CLIP
 from mmdl.models.layers.architecture import own_architectures
 from mmdl.optim.groups import freeze, parameter_groups
@@ -80,6 +82,23 @@ def test_own_architectures_learn_with_any_tokenizer(name):
     lacking = [n for n, p in model.named_parameters() if p.grad is None]
     assert lacking == ["logit_scale"]
     assert sum(p.numel() for p in model.parameters()) < 4e6
+
+
+@pytest.mark.parametrize("name", sorted(own_architectures()))
+def test_own_architectures_tell_eight_pairs_apart(name):
+    torch.manual_seed(0)
+    model = CLIP(name, context_length=8, vocab_size=50).train()
+    images, ids = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8), torch.randint(1, 50, (8, 8))
+    batch, pairs, losses = ImageTextBatch(images=images, tokens=ids, token_mask=ids > 0), torch.arange(8), []
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    for _ in range(14):
+        loss = infonce(Pairs(*model(batch), pairs, pairs), model.logit_scale.exp())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > 1.8  # about ln 8
+    assert losses[-1] < 0.7
 
 
 def test_siglip_has_a_bias_and_keeps_it(tiny_clip, tmp_path):

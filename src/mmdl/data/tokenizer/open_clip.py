@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -108,7 +109,10 @@ class OpenCLIPTokenizer:
 
 def _tokenizer(name: str, found: Architecture | None, max_length: int | None) -> Any:
     """open_clip's tokenizer; that of a JSON file is made here as open_clip makes it for names that it knows."""
-    if found is None or found.is_builtin or name.startswith("local-dir:"):
+    if name.startswith("local-dir:"):
+        name = f"local-dir:{Path(name.removeprefix('local-dir:')).expanduser()}"
+        return open_clip.get_tokenizer(name, context_length=max_length)
+    if found is None or found.is_builtin:
         return open_clip.get_tokenizer(name, context_length=max_length)
     text = found.config["text_cfg"]
     length = max_length or text.get("context_length", 77)

@@ -93,8 +93,11 @@ def load_open_clip(
 @contextmanager
 def _source(found: Architecture) -> Iterator[str]:
     """The name under which open_clip builds an architecture; one from a file gets a folder for the while."""
-    if found.is_builtin or found.name.startswith(("hf-hub:", "local-dir:")):
+    if found.is_builtin or found.name.startswith("hf-hub:"):
         yield found.name
+        return
+    if found.name.startswith("local-dir:"):
+        yield f"local-dir:{Path(found.name.removeprefix('local-dir:')).expanduser()}"
         return
     with TemporaryDirectory() as folder:
         document = {"model_cfg": found.config, "preprocess_cfg": found.preprocess}

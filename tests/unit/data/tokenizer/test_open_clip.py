@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import open_clip
 import pytest
 import torch
@@ -85,3 +87,17 @@ def test_truncation_where_the_end_of_text_is_the_padding(pad):
     tokenizer._tokenizer, tokenizer._pad, tokenizer.max_length = Inner(), pad, 5
     texts = ["1 2 3", "1 2 3 4", "1 2 3 4 5", "1 2 3 4 5 6", "1 2 3 4 5 6 7 8", ""]
     assert tokenizer.truncated(texts).tolist() == [False, False, True, True, True, False]
+
+
+def test_own_architectures_and_files_have_a_tokenizer(tmp_path):
+    own = OpenCLIPTokenizer("vit_tiny_64")
+    assert (own.max_length, own.vocab_size) == (32, 49408)
+    config = {"embed_dim": 8, "vision_cfg": {}, "text_cfg": {"context_length": 9}}
+    (tmp_path / "a.json").write_text(json.dumps(config))
+    (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    ids, mask = OpenCLIPTokenizer(str(tmp_path / "a.json"))(["a red circle"])
+    for name in (f"local-dir:{tmp_path}", "ViT-B-32"):
+        assert OpenCLIPTokenizer(name, max_length=9)(["a red circle"])[0].equal(ids)
+    assert ids.shape == mask.shape == (1, 9)
+    with pytest.raises(UserError, match="unknown open_clip model 'vit_tiny_46'"):
+        OpenCLIPTokenizer("vit_tiny_46")
