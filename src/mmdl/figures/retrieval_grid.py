@@ -71,7 +71,7 @@ def draw_text_queries(queries: Sequence[Query], title: str) -> Any:
         A matplotlib figure.
     """
     columns = max(len(query.hits) for query in queries)
-    row = _TILE + 0.34
+    row = _TILE + 0.42
     width = 2 * _MARGIN + _TEXT + columns * (_TILE + _GAP) - _GAP
     width += (_TILE + 0.34) * any(query.missed is not None for query in queries)
     with style():
