@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 
 from mmdl.cli.verb import Verb
-from mmdl.errors import EXIT_USER_ERROR, UserError, UserErrors, nearest
+from mmdl.errors import EXIT_USER_ERROR, Preempted, UserError, UserErrors, nearest
 
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
@@ -111,7 +111,8 @@ def main() -> int:
     """Runs the command line of this process.
 
     Returns:
-        0; 2 after a mistake of the user's; 130 after Ctrl-C; 141 where the reader of the output has gone.
+        0; 2 after a mistake of the user's; 130 after Ctrl-C; 141 where the reader of the output has gone; 138, 140 or
+        143 where USR1, USR2 or TERM has stopped a training, which can be continued.
         A bug keeps its traceback and ends the process with 1.
     """
     try:
@@ -124,6 +125,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Preempted as stop:
+        if stop.advice:
+            print(stop.advice, file=sys.stderr)
+        return stop.exit_code
     except BrokenPipeError:
         # Python flushes stdout once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -154,7 +154,7 @@ class RunFolder:
         return json.loads(self.summary_file.read_text()) if self.summary_file.is_file() else {}
 
     def write_status(self, status: str, **facts: Any) -> None:
-        """Write `status.json`: `running`, `finished`, `failed` or `stopped`, with the process and the time."""
+        """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process and time."""
         facts = {"status": status, "pid": os.getpid(), "time": time.time(), **facts}
         write_json(self.path / "status.json", self.read_status() | facts)
 
