@@ -16,6 +16,7 @@ from mmdl.errors import EXIT_USER_ERROR, Preempted, UserError, UserErrors, neare
 
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
+    "submit": Verb("train an experiment as a Slurm job, which survives preemption", config="submit"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
     "predict": Verb(
         "classify your own images, rank texts for them, or answer questions, with a run", config="predict"
@@ -79,10 +80,10 @@ def _unknown(verb: str, words: Sequence[str]) -> UserError:
 
 
 def _run(verb: str, words: Sequence[str]) -> int:
-    from mmdl.cli.arguments import export_trust, take_trust
+    from mmdl.cli.arguments import export_trust, flags_as_overrides, take_trust
 
     row = VERBS[verb]
-    rest, trusted = take_trust(words)
+    rest, trusted = take_trust(flags_as_overrides(verb, words))
     export_trust(trusted)
     if row.config is None:
         import importlib

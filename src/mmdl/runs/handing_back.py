@@ -13,7 +13,10 @@ from mmdl.runs.requeue import requeue, slurm_job, wait_for_the_end
 log = logging.getLogger("mmdl")
 
 TRACKER_S = 15.0
-"""How long W&B may take to send what it has: the scheduler's grace is short."""
+"""How long to wait for W&B to send what it has."""
+
+
+_endings: list[threading.Thread] = []
 
 
 def status_of(error: BaseException) -> str:
@@ -36,11 +39,10 @@ def mark_preempting(loggers: list[Any]) -> None:
     from lightning.pytorch.loggers import WandbLogger
 
     for logger in loggers:
-        if not isinstance(logger, WandbLogger) or rank() != 0:
-            continue
-        ending = threading.Thread(target=_end, args=(logger.experiment,), daemon=True)
-        ending.start()
-        ending.join(TRACKER_S)
+        if isinstance(logger, WandbLogger) and rank() == 0:
+            # Beside the rest: the scheduler's grace is short, and a tracker may be slow.
+            _endings.append(threading.Thread(target=_end, args=(logger.experiment,), daemon=True))
+            _endings[-1].start()
 
 
 def _end(run: Any) -> None:
@@ -59,7 +61,10 @@ def hand_back(run: RunFolder | None, stop: Preempted) -> None:
     if rank() == 0:
         saved = "before the first step" if stop.step is None else f"saved at step {stop.step}"
         log.info("preempted    by %s, %s", stop.cause.name, saved)
-        if job is not None and requeue(job):
+        requeued = job is not None and requeue(job)
+        while _endings:
+            _endings.pop().join(TRACKER_S)
+        if requeued:
             wait_for_the_end()
         if run is None or not run.exists:
             stop.advice = f"stopped by {stop.cause.name} before anything was done; run the command again"
