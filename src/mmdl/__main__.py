@@ -12,10 +12,11 @@ import traceback
 from collections.abc import Sequence
 
 from mmdl.cli.verb import Verb
-from mmdl.errors import EXIT_USER_ERROR, UserError, UserErrors, nearest
+from mmdl.errors import EXIT_USER_ERROR, Preempted, UserError, UserErrors, nearest
 
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
+    "submit": Verb("train an experiment as a Slurm job, which survives preemption", config="submit"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
     "predict": Verb(
         "classify your own images, rank texts for them, or answer questions, with a run", config="predict"
@@ -79,10 +80,10 @@ def _unknown(verb: str, words: Sequence[str]) -> UserError:
 
 
 def _run(verb: str, words: Sequence[str]) -> int:
-    from mmdl.cli.arguments import export_trust, take_trust
+    from mmdl.cli.arguments import export_trust, flags_as_overrides, take_trust
 
     row = VERBS[verb]
-    rest, trusted = take_trust(words)
+    rest, trusted = take_trust(flags_as_overrides(verb, words))
     export_trust(trusted)
     if row.config is None:
         import importlib
@@ -111,7 +112,8 @@ def main() -> int:
     """Runs the command line of this process.
 
     Returns:
-        0; 2 after a mistake of the user's; 130 after Ctrl-C; 141 where the reader of the output has gone.
+        0; 2 after a mistake of the user's; 130 after Ctrl-C; 141 where the reader of the output has gone; 138, 140 or
+        143 where USR1, USR2 or TERM has stopped a training, which can be continued.
         A bug keeps its traceback and ends the process with 1.
     """
     try:
@@ -124,6 +126,10 @@ def main() -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Preempted as stop:
+        if stop.advice:
+            print(stop.advice, file=sys.stderr)
+        return stop.exit_code
     except BrokenPipeError:
         # Python flushes stdout once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -51,6 +51,7 @@ _UNHELPFUL = (
     r".*weights_only.*",
     r".*does not accept a `weights_only`.*",
     r".*GPU available but not used.*",
+    r".*`srun` command is available.*",
     r".*to use tensor cores.*",
     r".*torch\.jit\.script. is deprecated.*",
 )
@@ -135,6 +136,15 @@ def build_evaluators(cfg: DictConfig) -> dict[str, Any]:
     return {name: instantiate(node) for name, node in chosen(cfg.get("evaluator")).items()}
 
 
+def cluster_plugins() -> list[Any]:
+    """Under `srun`, Lightning's view of the job without its own requeueing, which `Preemption` does."""
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    under_srun = "SLURM_STEP_ID" in os.environ and not TorchElasticEnvironment.detect()
+    return [SLURMEnvironment(auto_requeue=False)] if under_srun and SLURMEnvironment.detect() else []
+
+
 def build_trainer(
     cfg: DictConfig, callbacks: list[Any] | None = None, loggers: list[Any] | None = None
 ) -> pl.Trainer:
@@ -156,7 +166,7 @@ def build_trainer(
         node,
         callbacks=callbacks or [],
         logger=loggers or False,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *cluster_plugins()],
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=bool(callbacks),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
 
 EXIT_USER_ERROR = 2
@@ -59,6 +60,35 @@ class UserErrors(UserError):
         for number, error in enumerate(self.errors, start=1):
             blocks.append(f"{number}. " + str(error).replace("\n", "\n   "))
         return "\n".join(blocks)
+
+
+class Preempted(BaseException):
+    """A scheduler's signal has stopped the run, and nothing is lost.
+
+    No `Exception`: like Ctrl-C it must pass through whatever handles errors.
+
+    Args:
+        cause: The signal.
+        step: Optimizer step of the checkpoint; None where there was nothing to save.
+        counts: False in a process whose launcher takes any exit code but 0 for a failure of the run.
+    """
+
+    def __init__(self, cause: signal.Signals, step: int | None = None, *, counts: bool = True) -> None:
+        self.cause = cause
+        self.step = step
+        self.counts = counts
+        self.advice = ""
+        """How to go on; the command fills it in."""
+        super().__init__(cause.name)
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the number of the signal, as a shell reports a process that a signal has ended.
+
+        >>> Preempted(signal.SIGTERM).exit_code
+        143
+        """
+        return 128 + int(self.cause) if self.counts else 0
 
 
 def nearest(name: str, names: Iterable[str], most: int = 8) -> str:

@@ -17,6 +17,7 @@ from mmdl.commands.check import check_objects
 from mmdl.errors import UserError
 from mmdl.instantiate import instantiate
 from mmdl.runs.folder import RunFolder
+from mmdl.runs.handing_back import status_of
 from mmdl.studies.arms import is_finished, is_other_training, make_arms
 from mmdl.studies.base import Arm, Figures, Report
 
@@ -79,7 +80,7 @@ def run_study(cfg: DictConfig, run: RunFolder, resuming: bool, train: Train, beg
         }
         _take_weights(run, next(arm for arm in arms if arm.name == report.best))
     except BaseException as error:
-        run.write_status("stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+        run.write_status(status_of(error), error=str(error))
         raise
     _finish(cfg, run, data, report, figures)
     return figures

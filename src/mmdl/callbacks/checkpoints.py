@@ -98,7 +98,7 @@ class Checkpoints(Checkpoint):
         elif trainer.world_size > 1:
             by_time = False
         if by_steps or by_time:
-            self._save_last(trainer)
+            self.save_last(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best checkpoint where the monitored metric has improved."""
@@ -118,9 +118,10 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save at the end of the epoch, after its validation."""
         self.stopped = bool(trainer.should_stop)
-        self._save_last(trainer)
+        self.save_last(trainer)
 
-    def _save_last(self, trainer: pl.Trainer) -> None:
+    def save_last(self, trainer: pl.Trainer) -> None:
+        """Save `last-step=N.ckpt` of the present step and remove the oldest; all ranks call it together."""
         trainer.save_checkpoint(self.folder / f"last-step={trainer.global_step:08d}.ckpt")
         self._saved_at = time.monotonic()
         self._saved_step = trainer.global_step

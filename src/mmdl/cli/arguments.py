@@ -46,6 +46,20 @@ def take_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, names
 
 
+OWN_FLAGS = {"submit": {"--dry-run": "dry_run=true"}}
+"""Verb -> flags that Hydra does not know, and the override that says the same."""
+
+
+def flags_as_overrides(verb: str, words: Sequence[str]) -> list[str]:
+    """A command line with the verb's own flags as overrides.
+
+    >>> flags_as_overrides("submit", ["+experiment=vqa", "--dry-run"])
+    ['+experiment=vqa', 'dry_run=true']
+    """
+    own = OWN_FLAGS.get(verb, {})
+    return [own.get(word, word) for word in words]
+
+
 def export_trust(names: Sequence[str]) -> None:
     """Adds trusted packages to `MMDL_TRUST`, so that the processes which this one starts inherit them."""
     before = [name for name in os.environ.get(TRUST_VARIABLE, "").split(",") if name]

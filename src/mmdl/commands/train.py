@@ -39,10 +39,13 @@ from mmdl.assembly import (
     quiet_console,
 )
 from mmdl.commands.check import check_config, check_objects
+from mmdl.errors import Preempted
 from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.folder import RunFolder, rank
+from mmdl.runs.handing_back import hand_back, mark_preempting, status_of
 from mmdl.runs.opening import open_run
+from mmdl.runs.stop_signals import children_deaf, stop_signals
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -60,14 +63,20 @@ INITIALIZE_ON = 5000
 def main(cfg: DictConfig) -> float | None:
     """Run the verb; returns the monitored figure on the test split, for sweeps."""
     quiet_console()
-    cfg, run, resuming = open_run(cfg)
-    check_config(cfg)
-    if cfg.get("study") is not None:
-        from mmdl.studying import run_study
+    run = None
+    with stop_signals.caught():
+        try:
+            cfg, run, resuming = open_run(cfg)
+            check_config(cfg)
+            if cfg.get("study") is not None:
+                from mmdl.studying import run_study
 
-        figures = run_study(cfg, run, resuming, train_run, _begin)
-    else:
-        figures = train_run(cfg, run, resuming)
+                figures = run_study(cfg, run, resuming, train_run, _begin)
+            else:
+                figures = train_run(cfg, run, resuming)
+        except Preempted as stop:
+            hand_back(run, stop)
+            raise
     monitored = figures.get(str(cfg.monitor.name).replace("val/", "test/", 1))
     return float(monitored["value"]) if monitored else None
 
@@ -99,6 +108,7 @@ def train_run(
     task.evaluators, task.quick = evaluators, bool(cfg.quick)
     _initialize(task, data)
     _begin(cfg, run, data, resuming)
+    loggers: list[Any] = []
     try:
         trainer, saver, loggers = _trainer(cfg, run, data)
         data.place(device_of(cfg))
@@ -109,9 +119,9 @@ def train_run(
         figures = _test(trainer, task, data, run, saver)
     except BaseException as error:
         if rank() == 0:
-            run.write_status(
-                "stopped" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error)
-            )
+            run.write_status(status_of(error), error=str(error))
+        if isinstance(error, Preempted):
+            mark_preempting(loggers)
         raise
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
@@ -167,6 +177,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
 
 def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trainer, Checkpoints, list[Any]]:
     from mmdl.callbacks.checkpoints import Checkpoints
+    from mmdl.callbacks.preemption import Preemption
     from mmdl.callbacks.random_state import RandomState
     from mmdl.callbacks.train_log import TrainLog
     from mmdl.runs.jsonl_logger import JsonlLogger
@@ -179,14 +190,16 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
     if saver is None:
         saver = Checkpoints(str(run.checkpoints))
         callbacks.append(saver)
+    callbacks.append(Preemption(saver))  # the last: what it saves holds what the others do at a step
     loggers = [JsonlLogger(run.metrics_file)]
     loggers += [instantiate(node) for node in chosen(cfg.logger).values()] if rank() == 0 else []
     trainer = build_trainer(cfg, callbacks, loggers)
     plain = redact(OmegaConf.to_container(cfg, resolve=True))
     saver.facts = {"config": plain, "vocabularies": data.vocabularies(), "fingerprints": data.fingerprints()}
     code = {"code": git_state(Path.cwd()) | {"mmdl": mmdl.__version__}}
-    for logger in loggers:
-        logger.log_hyperparams(plain | code)
+    with children_deaf():  # W&B's service starts here
+        for logger in loggers:
+            logger.log_hyperparams(plain | code)
     return trainer, saver, loggers
 
 

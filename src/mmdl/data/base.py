@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
 from mmdl.errors import UserError
+from mmdl.runs.stop_signals import children_deaf
 
 
 def _keep(batch: Any) -> Any:
@@ -23,11 +24,14 @@ def _keep(batch: Any) -> Any:
 class BatchLoader(DataLoader[Any]):
     """A loader that raises the `UserError` that a data set returned in a loader process.
 
-    What is raised in such a process reaches the training as a `RuntimeError` whose message is a traceback.
+    What is raised in such a process reaches the training as a `RuntimeError` whose message is a traceback. The
+    processes don't hear the signals that ask the training to stop.
     """
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        for batch in super().__iter__():
+        with children_deaf():
+            batches = super().__iter__()
+        for batch in batches:
             if isinstance(batch, UserError):
                 raise batch
             yield batch

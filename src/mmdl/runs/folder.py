@@ -41,6 +41,8 @@ def make_run_id(given: str | None, name: str) -> str:
         UserError: if the id can't name a folder.
     """
     found = given or os.environ.get(RUN_ID_VARIABLE) or _scheduler_id()
+    if found and not given and RUN_ID_VARIABLE not in os.environ:
+        found += _job_of_sweep()
     if not found:
         found = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
     found = str(found)
@@ -51,6 +53,16 @@ def make_run_id(given: str | None, name: str) -> str:
         )
     os.environ[RUN_ID_VARIABLE] = found
     return found
+
+
+def _job_of_sweep() -> str:
+    """Tells the jobs of a sweep apart that run in one job of the scheduler."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return ""
+    return f"-{HydraConfig.get().job.num}"
 
 
 def _scheduler_id() -> str | None:
@@ -154,7 +166,7 @@ class RunFolder:
         return json.loads(self.summary_file.read_text()) if self.summary_file.is_file() else {}
 
     def write_status(self, status: str, **facts: Any) -> None:
-        """Write `status.json`: `running`, `finished`, `failed` or `stopped`, with the process and the time."""
+        """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process and time."""
         facts = {"status": status, "pid": os.getpid(), "time": time.time(), **facts}
         write_json(self.path / "status.json", self.read_status() | facts)
 

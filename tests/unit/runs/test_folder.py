@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from mmdl.errors import UserError
@@ -71,3 +73,16 @@ def test_summary_is_merged(tmp_path):
         "a": {"value": 1.0, "n": 2, "ci95": None},
         "b": {"value": 2.0, "n": None, "ci95": None},
     }
+
+
+def test_the_jobs_of_a_sweep_in_one_job_of_slurm_are_runs_of_their_own(monkeypatch):
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    job = SimpleNamespace(mode=RunMode.MULTIRUN, job=SimpleNamespace(num=3))
+    monkeypatch.setattr(HydraConfig, "initialized", staticmethod(lambda: True))
+    monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: job))
+    assert make_run_id(None, "vqa") == "slurm-7-3"
+    assert make_run_id(None, "vqa") == "slurm-7-3", "handed down as it is"

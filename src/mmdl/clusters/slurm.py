@@ -1,0 +1,140 @@
+"""A training as a Slurm batch script."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmdl.errors import UserError
+
+SCRIPT = """#!/bin/bash
+{options}
+# {about}
+cd {folder} || exit 1
+{setup}srun --kill-on-bad-exit=1 {command}
+code=$?
+# Preemption and time limit: the training has saved and asked for another start by itself, and Slurm ends this script.
+# What comes here with an error is a failure, of which exit code 2 is a mistake in the command.
+job={job}
+if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {max_restarts} ] \\
+  && ! scontrol show job "$job" | grep -q JobState=CANCELLED; then
+  echo "exit code $code: start $((${{SLURM_RESTART_COUNT:-0}} + 2)) follows" >&2
+  scontrol requeue "$job"
+fi
+exit "$code"
+"""
+
+JOB = '"$SLURM_JOB_ID"'
+ARRAY_TASK = '"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"'
+
+
+def ranks(cluster: Any, trainer: Any, given: Sequence[str]) -> tuple[int, int]:
+    """Nodes and tasks on each, which are Lightning's `num_nodes` and `devices`.
+
+    Args:
+        cluster: The node `cluster`.
+        trainer: The node `trainer`.
+        given: Keys that the command line sets.
+
+    Raises:
+        UserError: if the two contradict each other: Lightning would wait for ranks that never come.
+    """
+    devices = str(trainer.devices)
+    tasks = cluster.tasks_per_node
+    if tasks is None:
+        if not devices.isdigit() or int(devices) < 1:
+            raise UserError(
+                f"trainer.devices={devices} does not say how many tasks a node gets",
+                valid="a number",
+                fix="cluster.tasks_per_node=4",
+            )
+        tasks = int(devices)
+    elif "trainer.devices" in given and devices != str(tasks):
+        raise UserError(
+            f"cluster.tasks_per_node={tasks} and trainer.devices={devices} differ",
+            valid="one task a device",
+            fix=f"cluster.tasks_per_node={tasks} alone",
+        )
+    if "trainer.num_nodes" in given and int(trainer.num_nodes) != int(cluster.nodes):
+        raise UserError(
+            f"cluster.nodes={cluster.nodes} and trainer.num_nodes={trainer.num_nodes} differ",
+            valid="the same number",
+            fix=f"cluster.nodes={cluster.nodes} alone",
+        )
+    for key, value in (("nodes", cluster.nodes), ("tasks_per_node", tasks)):
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"cluster.{key}={value}", valid="1, 2, 3, ...")
+    return int(cluster.nodes), int(tasks)
+
+
+def _options(cluster: Any, name: str, nodes: int, tasks: int, gpus: int, logs: Path) -> list[str]:
+    """Options of sbatch, in the order in which a person looks for them."""
+    named = {
+        "job-name": name,
+        "nodes": nodes,
+        "ntasks-per-node": tasks,
+        "gpus-per-node": gpus or None,
+        "cpus-per-task": cluster.cpus_per_task,
+        "mem": cluster.memory,
+        "time": cluster.time,
+        "partition": cluster.partition,
+        "account": cluster.account,
+        "qos": cluster.qos,
+        "constraint": cluster.constraint,
+        "array": cluster.array,
+        "output": logs / ("%A_%a.out" if cluster.array is not None else "%j.out"),
+        "open-mode": "append",
+        "signal": f"USR1@{int(cluster.signal_before_s)}",
+    }
+    found = [f"--{option}={value}" for option, value in named.items() if value is not None]
+    options = [*found, "--requeue", *(str(option) for option in cluster.options)]
+    for option in options:
+        if "\n" in option or not option.startswith("-"):
+            raise UserError(f"cluster.options: {option!r}", valid="options of sbatch, such as --exclusive")
+    return options
+
+
+def render(
+    cluster: Any,
+    trainer: Any,
+    command: Sequence[str],
+    *,
+    given: Sequence[str],
+    name: str,
+    about: str,
+    logs: Path,
+) -> str:
+    """The batch script.
+
+    Args:
+        cluster: The node `cluster` (`conf/cluster/slurm.yaml` says what each key means).
+        trainer: The node `trainer`.
+        command: Python and the words after it, up to the last override.
+        given: Keys that the command line sets.
+        name: Of the job.
+        about: A line about where it comes from.
+        logs: Absolute folder for the output.
+
+    Raises:
+        UserError: if the settings contradict each other.
+    """
+    nodes, tasks = ranks(cluster, trainer, given)
+    on_cpu = str(trainer.accelerator) == "cpu"
+    gpus = cluster.gpus_per_node if cluster.gpus_per_node != "auto" else 0 if on_cpu else tasks
+    words = [shlex.quote(word) for word in command]
+    words += [f"trainer.num_nodes={nodes}", f"trainer.devices={tasks}"]
+    if cluster.array is not None:
+        words.append('seed="$SLURM_ARRAY_TASK_ID"')
+    return SCRIPT.format(
+        options="\n".join(
+            f"#SBATCH {option}" for option in _options(cluster, name, nodes, tasks, int(gpus or 0), logs)
+        ),
+        about=about,
+        folder=shlex.quote(str(Path.cwd())),
+        setup="".join(f"{line}\n" for line in cluster.setup),
+        command=" ".join(words),
+        job=JOB if cluster.array is None else ARRAY_TASK,
+        max_restarts=int(cluster.max_restarts),
+    )

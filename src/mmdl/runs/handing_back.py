@@ -1,0 +1,77 @@
+"""What is left to do when a signal has stopped a run: tell the tracker and the scheduler, and say how to go on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from mmdl.errors import Preempted
+from mmdl.runs.folder import RunFolder, rank
+from mmdl.runs.requeue import requeue, slurm_job, wait_for_the_end
+
+log = logging.getLogger("mmdl")
+
+TRACKER_S = 15.0
+"""How long to wait for W&B to send what it has."""
+
+
+_endings: list[threading.Thread] = []
+
+
+def status_of(error: BaseException) -> str:
+    """The status of a run that an exception has ended.
+
+    >>> status_of(KeyboardInterrupt()), status_of(ValueError())
+    ('stopped', 'failed')
+    """
+    if isinstance(error, Preempted):
+        return "preempted"
+    return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+
+
+def mark_preempting(loggers: list[Any]) -> None:
+    """Tell W&B that the run was preempted, and end it here; it is continued under the same id.
+
+    Args:
+        loggers: The run's loggers; others than W&B's are passed over.
+    """
+    from lightning.pytorch.loggers import WandbLogger
+
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and rank() == 0:
+            # Beside the rest: the scheduler's grace is short, and a tracker may be slow.
+            _endings.append(threading.Thread(target=_end, args=(logger.experiment,), daemon=True))
+            _endings[-1].start()
+
+
+def _end(run: Any) -> None:
+    run.mark_preempting()
+    run.finish(exit_code=1)
+
+
+def hand_back(run: RunFolder | None, stop: Preempted) -> None:
+    """Have Slurm start the job again and wait for the end; elsewhere say how to continue.
+
+    Args:
+        run: None where the signal came before the run had a folder.
+        stop: Why it was stopped; its advice is filled in.
+    """
+    job = slurm_job()
+    if rank() == 0:
+        saved = "before the first step" if stop.step is None else f"saved at step {stop.step}"
+        log.info("preempted    by %s, %s", stop.cause.name, saved)
+        requeued = job is not None and requeue(job)
+        while _endings:
+            _endings.pop().join(TRACKER_S)
+        if requeued:
+            wait_for_the_end()
+        if run is None or not run.exists:
+            stop.advice = f"stopped by {stop.cause.name} before anything was done; run the command again"
+        else:
+            root = "" if str(run.root) == "runs" else f" run.root={run.root}"
+            stop.advice = (
+                f"stopped by {stop.cause.name}; to continue: python -m mmdl train resume={run.id}{root}"
+            )
+    elif job is not None:
+        wait_for_the_end()

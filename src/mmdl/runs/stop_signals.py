@@ -1,0 +1,92 @@
+"""The signals by which a scheduler asks a training to stop: noted, and acted on where nothing is lost."""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from mmdl.errors import Preempted
+from mmdl.runs.folder import rank
+
+STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
+"""USR1 and USR2 are what `sbatch --signal` sends by custom, TERM comes with preemption, Kubernetes and `kill`."""
+
+
+class StopSignals:
+    """Whether this process was asked to stop.
+
+    The handlers only set `received`: what is saved is saved at a step boundary, by all ranks together. Before the ranks
+    have met there is nothing to save and nobody to agree with, so until `hold()` rank 0 stops at once.
+    """
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        """The first signal that came; later ones change nothing."""
+        self._at_once = False
+        self._catching = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received is None:
+            self.received = signal.Signals(number)
+            if self._at_once and rank() == 0:
+                raise Preempted(self.received)
+
+    def install(self) -> None:
+        """Set the handlers, in place of whatever is there; nothing outside of `caught`."""
+        if self._catching:
+            for number in STOP_SIGNALS:
+                signal.signal(number, self._handle)
+
+    def hold(self) -> None:
+        """From here on signals are only noted."""
+        self._at_once = False
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Catch the signals within; the handlers that were there before come back afterwards."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python lets the main thread only set handlers
+            return
+        self.received, self._at_once, self._catching = None, True, True
+        before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        self.install()
+        try:
+            yield
+        finally:
+            self._at_once, self._catching = False, False
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+stop_signals = StopSignals()
+"""Those of this process: signals belong to a process, not to an object."""
+
+
+@contextmanager
+def children_deaf() -> Iterator[None]:
+    """Processes started within never see the stop signals, even where they are sent to the whole process group.
+
+    A blocked signal stays blocked in a child from its first instruction on. A handler that the child sets comes too
+    late for a signal in between, and a loader worker that TERM kills ends the training with an error.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@atexit.register
+def _kill_deaf_children() -> None:
+    """A loader worker that hangs would not hear the TERM with which Python ends it, and Python would wait for it."""
+    left = [child for child in multiprocessing.active_children() if child.daemon]
+    if left:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch takes a worker's death for an error
+    for child in left:
+        child.kill()
