@@ -135,7 +135,7 @@ def test_the_time_limit(cluster, tmp_path):
 def test_a_cancelled_job_stays_cancelled(cluster, tmp_path):
     folder = tmp_path / "cancelled"
     folder.mkdir()
-    job = submit(cluster, folder, "trainer.max_epochs=500")
+    job = submit(cluster, folder, "trainer.max_epochs=100")
     until_training(cluster, folder, job)
     cluster.run("scancel", job)
     facts = cluster.wait_for(job, ENDED)

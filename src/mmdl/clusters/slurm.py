@@ -19,7 +19,7 @@ code=$?
 # What comes here with an error is a failure, of which exit code 2 is a mistake in the command.
 job={job}
 if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {max_restarts} ] \\
-  && ! scontrol show job "$job" | grep -q JobState=CANCELLED; then
+  && ! scontrol show job "$job" | grep -Eq 'JobState=(CANCELLED|COMPLETING)'; then
   echo "exit code $code: start $((${{SLURM_RESTART_COUNT:-0}} + 2)) follows" >&2
   scontrol requeue "$job"
 fi

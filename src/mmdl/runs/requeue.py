@@ -14,8 +14,8 @@ log = logging.getLogger("mmdl")
 WAIT_S = 150.0
 """How long to wait for Slurm to end a job that was requeued: longer than it takes to be asked."""
 
-GIVEN_UP = ("CANCELLED",)
-"""States of a job that is not to be started again: its owner has ended it."""
+GIVEN_UP = ("CANCELLED", "COMPLETING")
+"""States of a job that its owner has ended: Slurm says COMPLETING while it still ends a job that was cancelled."""
 
 
 def slurm_job(environment: Mapping[str, str] | None = None) -> str | None:
@@ -60,7 +60,8 @@ def requeue(job: str) -> bool:
     """
     _, shown = _scontrol("show", "job", job)
     state = re.search(r"\bJobState=(\w+)", shown)
-    if state and state.group(1) in GIVEN_UP:
+    # A job whose time is up is COMPLETING too; one that is preempted runs until the end of its grace.
+    if state and state.group(1) in GIVEN_UP and "Reason=TimeLimit" not in shown:
         log.info("Slurm job %s was cancelled: it is not started again", job)
         return False
     code, answer = _scontrol("requeue", job)

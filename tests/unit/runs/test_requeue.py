@@ -19,15 +19,16 @@ def scontrol(tmp_path, monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("state", ["RUNNING", "TIMEOUT"])
+@pytest.mark.parametrize("state", ["RUNNING", "TIMEOUT", "COMPLETING Reason=TimeLimit"])
 def test_it_is_requeued(scontrol, state):
     words = scontrol(state)
     assert requeue("7_1")
     assert words.read_text() == "show job 7_1\nrequeue 7_1\n"
 
 
-def test_a_cancelled_job_is_not(scontrol):
-    words = scontrol("CANCELLED")
+@pytest.mark.parametrize("state", ["CANCELLED", "COMPLETING Reason=None"])
+def test_a_cancelled_job_is_not(scontrol, state):
+    words = scontrol(state)
     assert not requeue("7")
     assert words.read_text() == "show job 7\n"
 
