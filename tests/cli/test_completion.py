@@ -11,7 +11,8 @@ from mmdl.errors import UserError
     ("line", "expected"),
     [
         ("mmdl ", " ".join(VERBS)),
-        ("mmdl e", "eval"),
+        ("mmdl ev", "eval"),
+        ("mmdl e", "eval export"),
         ("mmdl train +exp", "+experiment="),
         ("mmdl train +experiment=", "+experiment=vqa"),
         ("mmdl train data=p", "data=plain"),

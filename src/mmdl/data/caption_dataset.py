@@ -70,7 +70,7 @@ def chosen_captions(offsets: IntArray, rows: IntArray, count: int | None, seed: 
         `(T,)` int64 caption rows, grouped by image in the order of `rows`, rising within an image.
 
     >>> chosen_captions(np.array([0, 5, 6, 11]), np.array([2, 1]), 2, seed=0, epoch=0).tolist()
-    [7, 10, 5]
+    [9, 10, 5]
     """
     first, sizes = offsets[rows], offsets[rows + 1] - offsets[rows]
     if count is None:
