@@ -103,6 +103,7 @@ def interrupted(cluster, tmp_path, how, *words):
 
 
 @pytest.mark.parametrize("cluster", ["linuxproc"], indirect=True)
+@pytest.mark.slow
 def test_a_job_goes_back_into_the_queue(cluster, tmp_path):
     """One task; a signal to all its processes."""
     interrupted(cluster, tmp_path, "a signal", "trainer.max_epochs=3")

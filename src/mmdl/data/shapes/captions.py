@@ -94,16 +94,34 @@ def _missing(facts: Facts, draws: Draws) -> str:
 
 
 def _relation(facts: Facts, draws: Draws) -> str:
-    """How one of the objects lies to another; empty where none does plainly, or by chance."""
-    unique = [item for item in facts.objects if facts.counts[item.color, item.shape] == 1]
-    if len(unique) < 2 or draws.chance(35):
+    """How one of the objects lies to another; empty where none does plainly, or by chance.
+
+    Half of them name both objects in full, where that singles them out; the others say that there is such a pair, in as
+    few words as people search with.
+    """
+    if len(facts.objects) < 2 or draws.chance(25):
         return ""
-    one, other = draws.sample(unique, 2)
+    named = draws.chance(50)
+    objects = [item for item in facts.objects if not named or facts.counts[item.color, item.shape] == 1]
+    if len(objects) < 2:
+        return ""
+    one, other = draws.sample(objects, 2)
     found = [relation for relation, holds in relations(one, other) if holds]
     if not found:
         return ""
-    first, second = f"{one.color} {one.shape}", f"{other.color} {other.shape}"
-    return f"The {first} is {draws.choice(found)} the {second}."
+    relation = draws.choice(found)
+    if named:
+        return f"The {one.color} {one.shape} is {relation} the {other.color} {other.shape}."
+    relation = relation.removeprefix(draws.choice(("to the ", "")))
+    first, second = article(_some_words(one, draws)), article(_some_words(other, draws))
+    return draws.choice(
+        (f"{first[0].upper()}{first[1:]} {relation} {second}.", f"There is {first} {relation} {second}.")
+    )
+
+
+def _some_words(item: SceneObject, draws: Draws) -> str:
+    """An object by colour and shape, or by one of them."""
+    return draws.choice((f"{item.color} {item.shape}", item.shape, f"{item.color} shape"))
 
 
 def _edge(facts: Facts, draws: Draws) -> str:

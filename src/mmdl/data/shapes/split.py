@@ -20,7 +20,7 @@ from mmdl.data.shapes.draw import EXTENTS, render
 from mmdl.data.shapes.draws import Draws
 from mmdl.data.shapes.scene import CANVAS, Scene, SceneObject, sample_scene
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Goes up whenever the same arguments would make other data."""
 SPLITS = ("train", "val", "test")
 FIRST_IMAGE_ID = {"train": 1, "val": 1_000_001, "test": 2_000_001}

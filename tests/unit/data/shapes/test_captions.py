@@ -19,6 +19,16 @@ def is_true(text, scene):
     number = "(" + "|".join(NUMBERS) + ")"
     if found := re.fullmatch(rf"(?:There (?:are|is)|An image with)? ?{number} shapes?( .+)?\.", text, re.I):
         return NUMBERS.index(found[1].lower()) == total
+    pair = r"(?:There is )?an? (.+) (left of|right of|above|below) an? (.+)\."
+    if found := re.fullmatch(pair, text.replace("to the ", ""), re.I):
+        axis, sign = {"left of": ("x", 1), "right of": ("x", -1), "above": ("y", 1), "below": ("y", -1)}[
+            found[2]
+        ]
+        return any(
+            one is not other and sign * getattr(one, axis) < sign * getattr(other, axis)
+            for one in those(found[1], scene)
+            for other in those(found[3], scene)
+        )
     if found := re.fullmatch(r"(?:There is a|One of the shapes is a) (.+)\.|A (.+) can be seen\.", text):
         words = found[1] or found[2]
         return len(words.split()) == 4 and bool(those(words, scene))
