@@ -21,10 +21,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import io
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -34,7 +32,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-STEPS = ("data", "forward", "backward", "optimizer", "other")
+from parts.captioned_shards import make_shards
+from parts.watch import STEPS, Watch
 
 SMALL = {
     "embed_dim": 256,
@@ -42,84 +41,6 @@ SMALL = {
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 256, "heads": 4, "layers": 6},
 }
 """ViT-B-32 cut down for a CPU: half the depth, a third of the width."""
-
-
-class Watch:
-    """Seconds of each epoch, and of the steps in it where that is asked for."""
-
-    def __init__(self, split: bool) -> None:
-        self.split = split
-        self.epochs: list[float] = []
-        self.processor: list[float] = []
-        self.steps = dict.fromkeys(STEPS, 0.0)
-        self._began = 0.0
-        self._ready = 0.0
-        self._backward = 0.0
-
-    def start(self) -> None:
-        """An epoch begins; the steps are those of the last one."""
-        self.steps = dict.fromkeys(STEPS, 0.0)
-        self._began = time.perf_counter()
-        self._worked = time.process_time()
-
-    def stop(self) -> None:
-        """The last step of an epoch is done, as far as is known."""
-        self._ended = time.perf_counter()
-        self._done = time.process_time()
-
-    def finish(self) -> None:
-        """The epoch is over."""
-        seconds = self._ended - self._began
-        self.epochs.append(seconds)
-        self.processor.append(self._done - self._worked)
-        self.steps["other"] = seconds - sum(self.steps[name] for name in STEPS[:-1])
-
-    def batches(self, loader: Any) -> Iterator[Any]:
-        """The batches of a loader, waiting for which counts as data."""
-        iterator = None
-        while True:
-            began = time.perf_counter()
-            iterator = iter(loader) if iterator is None else iterator
-            batch = next(iterator, None)
-            self._data(began)
-            if batch is None:
-                return
-            yield batch
-
-    def _data(self, began: float) -> None:
-        self._ready = time.perf_counter()
-        self.steps["data"] += self._ready - began
-
-    def prepared(self, function: Any) -> Any:
-        """A function whose time counts as data too: what is done to a batch before it is computed."""
-
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            began = time.perf_counter()
-            result = function(*args, **kwargs)
-            self._data(began)
-            return result
-
-        return timed
-
-    def measure(self) -> None:
-        """From a batch that is ready to `backward` is forward; from there to the end of the step the optimizer's."""
-        import torch
-        from torch.optim.optimizer import register_optimizer_step_post_hook
-
-        plain = torch.Tensor.backward
-
-        def backward(tensor: Any, *args: Any, **kwargs: Any) -> None:
-            began = time.perf_counter()
-            self.steps["forward"] += began - self._ready
-            plain(tensor, *args, **kwargs)
-            self._backward = time.perf_counter()
-            self.steps["backward"] += self._backward - began
-
-        def stepped(*_: Any) -> None:
-            self.steps["optimizer"] += time.perf_counter() - self._backward
-
-        torch.Tensor.backward = backward  # type: ignore[assignment,method-assign]
-        register_optimizer_step_post_hook(stepped)
 
 
 # -- the two arms, each in a process of its own ------------------------------------------------------------------------
@@ -260,73 +181,6 @@ def arm(path: str) -> None:
             job | found | {"seconds": watch.epochs, "processor": watch.processor, "steps": watch.steps}
         )
     )
-
-
-# -- the images --------------------------------------------------------------------------------------------------------
-
-
-def coco_sample() -> list[tuple[bytes, str]]:
-    """Images and captions of the COCO sample in $MMDL_TEST_DATA; empty where it is not there."""
-    root = Path(os.environ.get("MMDL_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "coco"
-    found = []
-    for split in ("train2014", "val2014"):
-        file = root / "annotations" / f"captions_{split}.json"
-        if file.is_file():
-            document = json.loads(file.read_text())
-            captions = {note["image_id"]: note["caption"].strip() for note in document["annotations"]}
-            for image in document["images"]:
-                path = root / "images" / split / image["file_name"]
-                if image["id"] in captions and path.is_file():
-                    found.append((path.read_bytes(), captions[image["id"]]))
-    return found
-
-
-def drawn(count: int) -> list[tuple[bytes, str]]:
-    """Noise over a coloured ground, of the size of a photograph: JPEG files that take as long to decode."""
-    import numpy as np
-    from PIL import Image
-
-    rng = np.random.default_rng(0)
-    found = []
-    for number in range(count):
-        coarse = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize((640, 480), Image.Resampling.BICUBIC)
-        grain = np.asarray(image).astype(int) + rng.integers(-12, 13, (480, 640, 3))
-        found.append(
-            (_jpeg(Image.fromarray(grain.clip(0, 255).astype(np.uint8))), f"a picture of the number {number}")
-        )
-    return found
-
-
-def _jpeg(image: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
-def make_shards(folder: Path, images: int, side: int | None) -> int:
-    """Write the training shards; returns how many. Each image is another cut of one of the originals."""
-    from PIL import Image
-
-    from mmdl.data.sources.shard_writer import write_shards
-
-    originals = coco_sample() or drawn(min(images, 64))
-    rng = random.Random(0)
-    samples = []
-    for number in range(images + 16):
-        content, caption = originals[number % len(originals)]
-        image = Image.open(io.BytesIO(content)).convert("RGB")
-        left, top = rng.randrange(1 + image.width // 16), rng.randrange(1 + image.height // 16)
-        image = image.crop(
-            (left, top, image.width - image.width // 16 + left, image.height - image.height // 16 + top)
-        )
-        if side is not None:
-            scale = side / min(image.size)
-            image = image.resize((round(image.width * scale), round(image.height * scale)))
-        samples.append({"jpg": _jpeg(image), "txt": caption.encode()})
-    write_shards(folder, samples[images : images + 8], 8, "val")
-    write_shards(folder, samples[images + 8 :], 8, "test")
-    return len(write_shards(folder, samples[:images], max(1, images // 16), "train"))
 
 
 # -- the comparison ----------------------------------------------------------------------------------------------------

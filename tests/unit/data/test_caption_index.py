@@ -11,12 +11,12 @@ from mmdl.errors import UserError
 
 def index(**options: object) -> CaptionIndex:
     captions = [["a", "b"], ["c"], ["d", "e", "f"], ["g"]]
-    return CaptionIndex([3, 1, 4, 5], ["w", "x", "y", "/z"], captions, "/root", **options)  # type: ignore[arg-type]
+    return CaptionIndex([3, 1, 4, 5], ["w", "x", "y", "/z"], captions, "/pictures", **options)  # type: ignore[arg-type]
 
 
 def test_columns() -> None:
     found = index(skipped={"missing image": 2}, joined=1)
-    assert found.image_paths == ["/root/w", "/root/x", "/root/y", "/z"]
+    assert found.image_paths == ["/pictures/w", "/pictures/x", "/pictures/y", "/z"]
     assert found.offsets.tolist() == [0, 2, 3, 6, 7]
     assert found.image_of.tolist() == [0, 0, 1, 2, 2, 2, 3]
     assert len(found) == 4
@@ -25,8 +25,8 @@ def test_columns() -> None:
 def test_selection_keeps_captions_with_their_images() -> None:
     found = index(notes=["n"], joined=1).select(np.array([2, 0]))
     assert (found.image_ids, found.captions) == ([4, 3], ["d", "e", "f", "a", "b"])
-    assert found.image_paths == ["/root/y", "/root/w"]
-    assert found.files[0] == "/root/y"
+    assert found.image_paths == ["/pictures/y", "/pictures/w"]
+    assert found.files[0] == "/pictures/y"
     assert (found.notes, found.joined) == (["n"], 1)
 
 
