@@ -45,8 +45,9 @@ def data_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def no_run_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run's id must not reach the next test."""
+def own_environment(monkeypatch: pytest.MonkeyPatch, data_home: Path) -> None:
+    """A run's id must not reach the next test, and nothing that ran before turns tests to the user's own data home."""
+    monkeypatch.setenv("MMDL_DATA", str(data_home))
     monkeypatch.setenv("MMDL_RUN_ID", "x")
     monkeypatch.delenv("MMDL_RUN_ID")
 

@@ -11,11 +11,10 @@ import platformdirs
 def data_home() -> Path:
     """The folder that holds generated data, downloads and caches.
 
-    >>> import os
-    >>> os.environ["MMDL_DATA"] = "/tmp/somewhere"
-    >>> data_home().as_posix()
+    >>> from unittest.mock import patch
+    >>> with patch.dict(os.environ, MMDL_DATA="/tmp/somewhere"):
+    ...     data_home().as_posix()
     '/tmp/somewhere'
-    >>> del os.environ["MMDL_DATA"]
     """
     given = os.environ.get("MMDL_DATA")
     return Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("mmdl", appauthor=False))
