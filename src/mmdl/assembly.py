@@ -145,6 +145,22 @@ def cluster_plugins() -> list[Any]:
     return [SLURMEnvironment(auto_requeue=False)] if under_srun and SLURMEnvironment.detect() else []
 
 
+def many_ranks(trainer: Mapping[Any, Any]) -> bool:
+    """Whether a node `trainer` asks for more than one rank.
+
+    Args:
+        trainer: Plain values.
+    """
+    import torch
+
+    devices = trainer["devices"]
+    if str(devices) in ("auto", "-1"):
+        on_gpu = torch.cuda.is_available() and str(trainer["accelerator"]) in ("auto", "gpu", "cuda")
+        devices = torch.cuda.device_count() if on_gpu else 1
+    count = len(devices) if isinstance(devices, list) else int(devices)
+    return count * int(trainer["num_nodes"] or 1) > 1
+
+
 def build_trainer(
     cfg: DictConfig, callbacks: list[Any] | None = None, loggers: list[Any] | None = None
 ) -> pl.Trainer:
@@ -162,10 +178,14 @@ def build_trainer(
     node = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(node, dict)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))
+    strategy = node.pop("strategy")
+    if strategy == "auto" and cfg.get("strategy") is not None and many_ranks(node):
+        strategy = instantiate(cfg.strategy)
     trainer: pl.Trainer = instantiate(
         node,
         callbacks=callbacks or [],
         logger=loggers or False,
+        strategy=strategy,
         plugins=[AtomicCheckpointIO(), *cluster_plugins()],
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -22,7 +22,10 @@ from mmdl.cli.paths import packaged_conf
 from mmdl.cli.source import find, is_public_name
 from mmdl.errors import UserError, UserErrors, nearest
 
-KINDS = ("models", "tasks", "data", "losses", "metrics", "optim", "evaluators", "callbacks", "studies")
+KINDS = (
+    *("models", "tasks", "data", "losses", "metrics", "optim", "evaluators", "callbacks", "studies"),
+    "strategies",
+)
 """The sub-packages of mmdl whose public classes a config may name."""
 
 TRUST_VARIABLE = "MMDL_TRUST"

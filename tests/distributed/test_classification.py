@@ -32,7 +32,7 @@ def run(tmp_path_factory, data_home):
     _mmdl(
         folder,
         *("train", "+experiment=mnist", "quick=true", "logger=none", "run.id=ddp", *data),
-        *("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"),
+        *("trainer.devices=2", "trainer.accelerator=cpu"),
         *("data.batch_size=16", "data.eval_batch_size=7"),
     )
     return folder / "runs" / "ddp"
@@ -48,7 +48,6 @@ def one_process(run, run_command, tmp_path_factory):
         f"root={run.parent}",
         f"output={output}",
         "+trainer.devices=1",
-        "+trainer.strategy=auto",
     )
     return output
 
@@ -87,7 +86,7 @@ def test_eval_on_two_ranks_equals_one_process(run, one_process, tmp_path):
     _mmdl(
         run.parents[1],
         *("eval", "run=ddp", f"output={tmp_path}"),
-        *("+trainer.devices=2", "+trainer.strategy=ddp"),
+        "+trainer.devices=2",
     )
     ours, theirs = _files(tmp_path), _files(one_process)
     [figures] = [path for path in ours if path.name == "figures.json"]

@@ -22,7 +22,7 @@ SHARED = (
 def runs(tmp_path_factory, data_home, run_command):
     """Rows of metrics.jsonl of one process and of two, and what the two said on the console."""
     root = tmp_path_factory.mktemp("diagnosis")
-    ranks = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "data.batch_size=8")
+    ranks = ("trainer.devices=2", "trainer.accelerator=cpu", "data.batch_size=8")
     done = subprocess.run(
         [sys.executable, "-m", "mmdl", *WORDS, *ranks, f"run.root={root}", "run.id=two"],
         cwd=root,

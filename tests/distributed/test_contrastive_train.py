@@ -40,7 +40,7 @@ def folder(tmp_path_factory, data_home, run_command):
         if ranks == 1:
             run_command(*words, f"run.root={folder / 'runs'}")
         else:
-            many = (f"trainer.devices={ranks}", "trainer.strategy=ddp", "task.tile=7", "task.micro_batch=4")
+            many = (f"trainer.devices={ranks}", "task.tile=7", "task.micro_batch=4")
             _mmdl(folder, *words, *many)
     return folder / "runs"
 
@@ -69,7 +69,7 @@ def test_the_same_weights_have_the_same_figures_with_the_same_n(folder, ranks, r
     run = folder / f"ranks{ranks}"
     summary = _figures(run / "summary.json")
     words = (f"run={run.name}", f"root={folder}", f"output={tmp_path}")
-    run_command("eval", *words, "+trainer.devices=1", "+trainer.strategy=auto")
+    run_command("eval", *words, "+trainer.devices=1")
     found = _figures(tmp_path / "evaluation" / "test" / "figures.json")
     assert summary["test/text_to_image/recall@1"]["n"] == 16
     assert summary["test/loss_batch"]["value"] == GLOBAL_BATCH

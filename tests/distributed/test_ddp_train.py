@@ -16,7 +16,6 @@ def test_two_ranks_train_and_count_every_sample_once(tmp_path, data_home):
         "run.id=ddp",
         "trainer.devices=2",
         "trainer.accelerator=cpu",
-        "trainer.strategy=ddp",
         "data.batch_size=32",
         "data.eval_batch_size=50",
     ]

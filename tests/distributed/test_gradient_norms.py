@@ -27,7 +27,7 @@ def rows_of(folder):
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, data_home, run_command):
     root = tmp_path_factory.mktemp("norms")
-    ranks = ("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "data.batch_size=16")
+    ranks = ("trainer.devices=2", "trainer.accelerator=cpu", "data.batch_size=16")
     done = subprocess.run(
         [sys.executable, "-m", "mmdl", *WORDS, *ranks, f"run.root={root}", "run.id=two"],
         cwd=root,

@@ -22,7 +22,7 @@ def run(tmp_path_factory, data_home):
     folder = tmp_path_factory.mktemp("ddp")
     words = [
         *("train", "+experiment=clip", "quick=true", "logger=none", "run.id=ddp", *SETS),
-        *("trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp"),
+        *("trainer.devices=2", "trainer.accelerator=cpu"),
         *("data.scenes_val=11", "data.scenes_test=27", "data.eval_batch_size=4", "data.eval_captions=null"),
         "evaluator.zero_shot.sets.shape.data.objects_test=300",
     ]
@@ -43,7 +43,7 @@ def run(tmp_path_factory, data_home):
 def one_process(run, run_command, tmp_path_factory):
     """Figures that one process makes of the same weights."""
     output = tmp_path_factory.mktemp("one")
-    alone = ("+trainer.devices=1", "+trainer.strategy=auto")
+    alone = ("+trainer.devices=1",)
     run_command("eval", "run=ddp", f"root={run.parent}", f"output={output}", *alone)
     return json.loads((output / "evaluation" / "test" / "figures.json").read_text())
 

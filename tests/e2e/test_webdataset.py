@@ -92,7 +92,7 @@ def test_two_ranks_know_what_both_left_out(tmp_path, overrides):
         "run.id=two",
         "trainer.max_epochs=1",
     ]
-    ranks = ["trainer.devices=2", "trainer.accelerator=cpu", "trainer.strategy=ddp", "data.batch_size=4"]
+    ranks = ["trainer.devices=2", "trainer.accelerator=cpu", "data.batch_size=4"]
     done = subprocess.run(
         [sys.executable, "-m", "mmdl", "train", *words, *ranks],
         cwd=tmp_path,

@@ -1,18 +1,8 @@
-"""Runs `mmdl train` and has it sent a signal at a named moment. A program of its own, started by test_preemption.py.
+"""Has a run sent a signal at a named moment."""
 
-It imports what training needs once, then forks a process for every line of its input, which is a JSON object: `words`
-of the command line, `moment` (of `_moments`, or null), `signal`, `group` (to all processes of the group, the loader's
-workers too), `times`, `skip` (so many passings of the moment before), and `folder` for output and runs. The answer is a
-line with the exit code.
-"""
-
-import importlib
-import json
 import os
 import signal
-import sys
 import time
-from pathlib import Path
 
 
 def _patch(owner, name, act):
@@ -28,11 +18,11 @@ def _patch(owner, name, act):
 class Sender:
     """Sends the signal at the first passing of its moment that counts."""
 
-    def __init__(self, case):
-        self.number = getattr(signal, case["signal"])
-        self.group = case["group"]
-        self.times = case.get("times", 1)
-        self.left = case.get("skip", 0)
+    def __init__(self, number, group, times, skip):
+        self.number = getattr(signal, number)
+        self.group = group
+        self.times = times
+        self.left = skip
 
     def send(self, *arguments):
         self.left -= 1
@@ -89,43 +79,17 @@ def _moments(sender):
     }
 
 
-def _run(case):
-    folder = Path(case["folder"])
-    for stream, name in ((sys.stdout, "stdout"), (sys.stderr, "stderr")):
-        stream.flush()
-        handle = (folder / name).open("w")
-        os.dup2(handle.fileno(), stream.fileno())
-    os.environ.update(case.get("environment", {}))
-    os.chdir(folder)
-    if case["moment"]:
-        sender = Sender(case)
-        _patch(*_moments(sender)[case["moment"]])
-    from mmdl.__main__ import main
+def apply(rank, moment, number="SIGTERM", group=False, times=1, skip=0, on_rank=0):
+    """Send signal `number` at `moment` (of `_moments`) of one rank.
 
-    sys.argv = ["mmdl", *case["words"]]
-    return main()
-
-
-def _imports():
-    """What a run imports anyway, so that a fork need not."""
-    for name in (
-        *("lightning.pytorch", "sklearn.metrics", "torchmetrics", "torchvision"),
-        *("mmdl.callbacks.preemption", "mmdl.commands.train", "mmdl.data.shapes_vqa", "mmdl.tasks.vqa"),
-    ):
-        importlib.import_module(name)
-
-
-if __name__ == "__main__":
-    _imports()
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            os.setsid()
-            code = 1
-            try:
-                code = _run(json.loads(line))
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-            sys.exit(code)  # with the handlers of exit, as any run
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    Args:
+        rank: Of this process.
+        moment: Name of the moment.
+        number: `SIGUSR1`, `SIGUSR2` or `SIGTERM`.
+        group: To all processes of the run, the loader's workers too.
+        times: How often, 20 ms apart.
+        skip: So many passings of the moment before.
+        on_rank: Which rank passes the moment.
+    """
+    if rank == on_rank:
+        _patch(*_moments(Sender(number, group, times, skip))[moment])
