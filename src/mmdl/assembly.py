@@ -145,11 +145,11 @@ def cluster_plugins() -> list[Any]:
     return [SLURMEnvironment(auto_requeue=False)] if under_srun and SLURMEnvironment.detect() else []
 
 
-def many_ranks(trainer: Mapping[Any, Any]) -> bool:
-    """Whether a node `trainer` asks for more than one rank.
+def num_ranks(trainer: Mapping[Any, Any]) -> int:
+    """How many ranks a node `trainer` asks for.
 
     Args:
-        trainer: Plain values.
+        trainer: `devices`, `num_nodes` and `accelerator`, as plain values.
     """
     import torch
 
@@ -157,8 +157,8 @@ def many_ranks(trainer: Mapping[Any, Any]) -> bool:
     if str(devices) in ("auto", "-1"):
         on_gpu = torch.cuda.is_available() and str(trainer["accelerator"]) in ("auto", "gpu", "cuda")
         devices = torch.cuda.device_count() if on_gpu else 1
-    count = len(devices) if isinstance(devices, list) else int(devices)
-    return count * int(trainer["num_nodes"] or 1) > 1
+    count = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices)
+    return count * int(trainer["num_nodes"] or 1)
 
 
 def build_trainer(
@@ -179,7 +179,7 @@ def build_trainer(
     assert isinstance(node, dict)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))
     strategy = node.pop("strategy")
-    if strategy == "auto" and cfg.get("strategy") is not None and many_ranks(node):
+    if strategy == "auto" and cfg.get("strategy") is not None and num_ranks(node) > 1:
         strategy = instantiate(cfg.strategy)
     trainer: pl.Trainer = instantiate(
         node,

@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from mmdl.assembly import build_data, build_evaluators, build_task, chosen, quiet_console, static_errors
+from mmdl.assembly import (
+    build_data,
+    build_evaluators,
+    build_task,
+    chosen,
+    num_ranks,
+    quiet_console,
+    static_errors,
+)
+from mmdl.batch_size import share_out
 from mmdl.errors import UserError, UserErrors
 from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
@@ -112,6 +121,7 @@ def main(cfg: DictConfig) -> None:
     import lightning.pytorch as pl
 
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    share_out(cfg, num_ranks(cfg.trainer))
     data = build_data(cfg)
     _, lines = check_objects(cfg, data)
     check_evaluators(build_evaluators(cfg).values(), data)

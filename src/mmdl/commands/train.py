@@ -36,8 +36,10 @@ from mmdl.assembly import (
     build_trainer,
     chosen,
     device_of,
+    num_ranks,
     quiet_console,
 )
+from mmdl.batch_size import share_out
 from mmdl.commands.check import check_config, check_objects
 from mmdl.errors import Preempted
 from mmdl.instantiate import instantiate
@@ -68,6 +70,7 @@ def main(cfg: DictConfig) -> float | None:
         try:
             cfg, run, resuming = open_run(cfg)
             check_config(cfg)
+            share_out(cfg, num_ranks(cfg.trainer))
             if cfg.get("study") is not None:
                 from mmdl.studying import run_study
 
@@ -110,7 +113,7 @@ def train_run(
     _begin(cfg, run, data, resuming)
     loggers: list[Any] = []
     try:
-        trainer, saver, loggers = _trainer(cfg, run, data)
+        trainer, saver, loggers = _trainer(cfg, run, data, resuming)
         data.place(device_of(cfg))
         _cache_features(cfg, task, data)
         fit_began = time.monotonic()
@@ -161,9 +164,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     run.clean()
     run.checkpoints.mkdir(parents=True, exist_ok=True)
     run.predictions.mkdir(exist_ok=True)
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    run.write_config({str(key): value for key, value in plain.items()})
+    run.write_config(_plain(cfg))
     marks = data.marks()
     if marks.get("trained_on_val"):
         log.warning(
@@ -175,7 +176,10 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     log.info("run          %s", run.path)
 
 
-def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trainer, Checkpoints, list[Any]]:
+def _trainer(
+    cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool
+) -> tuple[pl.Trainer, Checkpoints, list[Any]]:
+    from mmdl.callbacks.batch_size_finder import BatchSizeFinder
     from mmdl.callbacks.checkpoints import Checkpoints
     from mmdl.callbacks.preemption import Preemption
     from mmdl.callbacks.random_state import RandomState
@@ -191,16 +195,36 @@ def _trainer(cfg: DictConfig, run: RunFolder, data: DataModule) -> tuple[pl.Trai
         saver = Checkpoints(str(run.checkpoints))
         callbacks.append(saver)
     callbacks.append(Preemption(saver))  # the last: what it saves holds what the others do at a step
-    loggers = [JsonlLogger(run.metrics_file)]
+    loggers: list[Any] = [JsonlLogger(run.metrics_file)]
     loggers += [instantiate(node) for node in chosen(cfg.logger).values()] if rank() == 0 else []
-    trainer = build_trainer(cfg, callbacks, loggers)
-    plain = redact(OmegaConf.to_container(cfg, resolve=True))
-    saver.facts = {"config": plain, "vocabularies": data.vocabularies(), "fingerprints": data.fingerprints()}
     code = {"code": git_state(Path.cwd()) | {"mmdl": mmdl.__version__}}
-    with children_deaf():  # W&B's service starts here
-        for logger in loggers:
-            logger.log_hyperparams(plain | code)
+    saver.facts = {"vocabularies": data.vocabularies(), "fingerprints": data.fingerprints()}
+
+    def record() -> None:
+        saver.facts["config"] = plain = redact(OmegaConf.to_container(cfg, resolve=True))
+        with children_deaf():  # W&B's service starts here
+            for logger in loggers:
+                logger.log_hyperparams(plain | code)
+
+    def found(changed: dict[str, int]) -> None:
+        """What fits into memory is part of the configuration: a run that is continued does not measure again."""
+        for key, value in changed.items():
+            OmegaConf.update(cfg, key, value)
+        if rank() == 0:
+            run.write_config(_plain(cfg))
+        record()
+
+    if cfg.get("find_batch_size") and not resuming:
+        callbacks.insert(0, BatchSizeFinder(cfg.memory_limit_gb, found))
+    trainer = build_trainer(cfg, callbacks, loggers)
+    record()
     return trainer, saver, loggers
+
+
+def _plain(cfg: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:

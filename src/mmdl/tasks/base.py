@@ -52,6 +52,9 @@ class Task(pl.LightningModule):
     predict_example: ClassVar[str] = "image=FILE"
     """What `mmdl predict run=RUN` needs besides, for the card at the end of a run."""
 
+    splits_batches: ClassVar[bool] = False
+    """Whether the loss of a batch is no mean over its samples, so that the task itself takes it in parts."""
+
     def __init__(
         self,
         model: nn.Module,
@@ -130,6 +133,14 @@ class Task(pl.LightningModule):
     def samples_at_once(self, batch_size: int) -> int:
         """Samples of a training batch whose activations exist at a time."""
         return batch_size
+
+    def split_batches(self, size: int) -> None:
+        """Encode so many samples of a batch at a time; only where `splits_batches`."""
+        raise TypeError(f"{type(self).__name__} does not split batches")
+
+    def probe_loss(self, batch: Any) -> Tensor:
+        """The loss of a batch on this rank alone, with the memory that it takes: no other rank need call it."""
+        return self.losses(batch)["loss"]
 
     # -- training ---------------------------------------------------------------------------------------------------
 

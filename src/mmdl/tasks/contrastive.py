@@ -9,7 +9,6 @@ from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmdl.batch import ImageTextBatch
 from mmdl.errors import UserError, nearest
@@ -20,6 +19,7 @@ from mmdl.losses.pairs import Pairs
 from mmdl.losses.siglip import siglip
 from mmdl.losses.tiled_infonce import tiled_infonce
 from mmdl.losses.tiled_siglip import tiled_siglip
+from mmdl.models.layers.batch_statistics import batch_statistics
 from mmdl.models.layers.micro_batches import encoded_in_parts
 from mmdl.tasks.base import Task, TaskOptions
 
@@ -55,6 +55,7 @@ class ContrastiveTask(Task):
             depends on the whole batch.
     """
 
+    splits_batches = True
     predict_example = 'image=FILE texts="a red circle|a blue square"'
 
     def __init__(
@@ -150,6 +151,21 @@ class ContrastiveTask(Task):
         """Images whose activations exist at a time."""
         return batch_size if self.micro_batch is None else min(batch_size, self.micro_batch)
 
+    def split_batches(self, size: int) -> None:
+        """Encode so many images at a time.
+
+        Raises:
+            UserError: if a layer depends on the whole batch.
+        """
+        _refuse_batch_statistics(self.model)
+        self.micro_batch = size
+
+    def probe_loss(self, batch: ImageTextBatch) -> Tensor:
+        """The loss over this rank's own pairs."""
+        model: Any = self.model
+        loss: Tensor = self.loss(self.pairs(batch), model.logit_scale.exp(), model.logit_bias)
+        return loss
+
     def evaluate_batch(self, batch: ImageTextBatch) -> tuple[dict[str, Tensor], Tensor | None]:
         """`rows` (I,) with `embeddings` (I, D); `captions/rows` (T,) with `captions/embeddings` (T, D) float32."""
         image, text = self.model(batch)
@@ -208,12 +224,7 @@ def _refuse_batch_statistics(model: nn.Module) -> None:
     Raises:
         UserError: it names the first such layer.
     """
-    training = model.training
-    model.train()  # frozen layers use their running statistics
-    found = [
-        name for name, layer in model.named_modules() if isinstance(layer, _BatchNorm) and layer.training
-    ]
-    model.train(training)
+    found = batch_statistics(model)
     if found:
         raise UserError(
             f"task.micro_batch with batch norm ({found[0]}"
