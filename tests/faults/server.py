@@ -5,7 +5,7 @@ It imports once what training needs, then forks the ranks of a run for every lin
 its `apply`, called in each rank before the run, or null), `environment`, `grace` (seconds that the other ranks get
 once one has died) and `timeout`. Several ranks are started as torchrun does. The answer is a line with a JSON object:
 `codes` of the ranks (negative: ended by a signal), `left` (whether processes of the run were left behind), `late`
-(whether it ran into the timeout) and `seconds`.
+(whether it ran into the timeout), `seconds`, and `cpu`: the seconds that each rank has computed.
 """
 
 import faulthandler
@@ -74,6 +74,7 @@ def run(case, rank, port):
     if case["ranks"] > 1:
         os.environ.update(as_torchrun(rank, case["ranks"], port))
     os.environ.update(case["environment"])
+    tempfile.tempdir = None  # where `$TMPDIR` says now
     os.chdir(folder)
     own_media_folder()
     if case["patch"]:
@@ -101,15 +102,16 @@ def fork_rank(case, rank, port, group):
 def serve(case):
     began = time.monotonic()
     port = free_port()
-    group, children, codes = 0, {}, {}
+    group, children, codes, cpu = 0, {}, {}, {}
     for rank in range(case["ranks"]):
         child = fork_rank(case, rank, port, group)
         group = group or child
         children[child] = rank
     end, late = began + case["timeout"], False
     while len(codes) < len(children):
-        child, status = os.waitpid(-1, os.WNOHANG)
+        child, status, used = os.wait4(-1, os.WNOHANG)
         if child in children:
+            cpu[children[child]] = used.ru_utime + used.ru_stime
             codes[children[child]] = os.waitstatus_to_exitcode(status)
             if codes[children[child]]:
                 end = min(end, time.monotonic() + case["grace"])
@@ -126,6 +128,7 @@ def serve(case):
         "left": left,
         "late": late,
         "seconds": time.monotonic() - began,
+        "cpu": [cpu[rank] for rank in range(case["ranks"])],
     }
 
 
