@@ -8,7 +8,9 @@ once one has died) and `timeout`. Several ranks are started as torchrun does. Th
 (whether it ran into the timeout), `seconds`, and `cpu`: the seconds that each rank has computed.
 """
 
+import atexit
 import faulthandler
+import gc
 import importlib
 import importlib.util
 import json
@@ -17,6 +19,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -96,7 +99,12 @@ def fork_rank(case, rank, port, group):
         code = run(case, rank, port)
     except BaseException:  # noqa: BLE001 - whatever it is, this process is a rank and ends here
         traceback.print_exc()
-    sys.exit(code)  # with the handlers of exit, as any run
+    # With the handlers of exit, as any run; taking all modules apart would only take time.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code or 0)
 
 
 def serve(case):
@@ -143,5 +151,11 @@ def signal_all(group, number):
 if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()
+    gc.collect()
+    gc.freeze()  # what is shared with the forked processes stays shared
     for line in sys.stdin:
         print(json.dumps(serve(json.loads(line))), flush=True)
+    os._exit(0)
