@@ -5,10 +5,12 @@ It imports once what training needs, then forks the ranks of a run for every lin
 its `apply`, called in each rank before the run, or null), `environment`, `grace` (seconds that the other ranks get
 once one has died) and `timeout`. Several ranks are started as torchrun does. The answer is a line with a JSON object:
 `codes` of the ranks (negative: ended by a signal), `left` (whether processes of the run were left behind), `late`
-(whether it ran into the timeout) and `seconds`.
+(whether it ran into the timeout), `seconds`, and `cpu`: the seconds that each rank has computed.
 """
 
+import atexit
 import faulthandler
+import gc
 import importlib
 import importlib.util
 import json
@@ -17,6 +19,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -74,6 +77,7 @@ def run(case, rank, port):
     if case["ranks"] > 1:
         os.environ.update(as_torchrun(rank, case["ranks"], port))
     os.environ.update(case["environment"])
+    tempfile.tempdir = None  # where `$TMPDIR` says now
     os.chdir(folder)
     own_media_folder()
     if case["patch"]:
@@ -95,21 +99,27 @@ def fork_rank(case, rank, port, group):
         code = run(case, rank, port)
     except BaseException:  # noqa: BLE001 - whatever it is, this process is a rank and ends here
         traceback.print_exc()
-    sys.exit(code)  # with the handlers of exit, as any run
+    # With the handlers of exit, as any run; taking all modules apart would only take time.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code or 0)
 
 
 def serve(case):
     began = time.monotonic()
     port = free_port()
-    group, children, codes = 0, {}, {}
+    group, children, codes, cpu = 0, {}, {}, {}
     for rank in range(case["ranks"]):
         child = fork_rank(case, rank, port, group)
         group = group or child
         children[child] = rank
     end, late = began + case["timeout"], False
     while len(codes) < len(children):
-        child, status = os.waitpid(-1, os.WNOHANG)
+        child, status, used = os.wait4(-1, os.WNOHANG)
         if child in children:
+            cpu[children[child]] = used.ru_utime + used.ru_stime
             codes[children[child]] = os.waitstatus_to_exitcode(status)
             if codes[children[child]]:
                 end = min(end, time.monotonic() + case["grace"])
@@ -126,6 +136,7 @@ def serve(case):
         "left": left,
         "late": late,
         "seconds": time.monotonic() - began,
+        "cpu": [cpu[rank] for rank in range(case["ranks"])],
     }
 
 
@@ -140,5 +151,11 @@ def signal_all(group, number):
 if __name__ == "__main__":
     for module in MODULES:
         importlib.import_module(module)
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()
+    gc.collect()
+    gc.freeze()  # what is shared with the forked processes stays shared
     for line in sys.stdin:
         print(json.dumps(serve(json.loads(line))), flush=True)
+    os._exit(0)
