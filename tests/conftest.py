@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
+SERVER = REPO / "tests" / "faults" / "server.py"
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +84,57 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     root = tmp_path_factory.mktemp("runs")
     run_verb("train", *QUICK, f"run.root={root}", "run.id=one", "trainer.max_epochs=2")
     return SimpleNamespace(root=root, id="one", path=root / "one")
+
+
+class Launcher:
+    """Sends cases to one server, which lives as long as the tests of this process."""
+
+    def __init__(self):
+        self.server = None
+
+    def __call__(
+        self, folder, words, patch=None, ranks=1, grace=30.0, timeout=240.0, environment=None, **arguments
+    ):
+        """Run `mmdl WORDS` in a folder, with `patches/PATCH.py` applied to each rank; `arguments` go to it.
+
+        Gives `codes` of the ranks, `code` of the first, `stdout` and `stderr` of the first, `left` and `late`.
+        """
+        if self.server is None or self.server.poll() is not None:
+            self.server = subprocess.Popen(
+                [sys.executable, str(SERVER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+        folder.mkdir(exist_ok=True, parents=True)
+        case = {
+            "folder": str(folder),
+            "words": [str(word) for word in words],
+            "ranks": ranks,
+            "patch": [patch, arguments] if patch else None,
+            "grace": grace,
+            "timeout": timeout,
+            "environment": environment or {},
+        }
+        self.server.stdin.write(json.dumps(case) + "\n")
+        self.server.stdin.flush()
+        answer = json.loads(self.server.stdout.readline())
+        streams = {name: (folder / name).read_text(errors="replace") for name in ("stdout", "stderr")}
+        return SimpleNamespace(**answer, code=answer["codes"][0], **streams)
+
+    def close(self):
+        if self.server is not None:
+            self.server.stdin.close()
+            self.server.wait(timeout=60)
+            self.server.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def launch(data_home):
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
