@@ -38,6 +38,7 @@ from mmdl.assembly import (
     device_of,
     quiet_console,
 )
+from mmdl.clusters.launch import check_launch
 from mmdl.commands.check import check_config, check_objects
 from mmdl.errors import Preempted
 from mmdl.instantiate import instantiate
@@ -68,6 +69,7 @@ def main(cfg: DictConfig) -> float | None:
         try:
             cfg, run, resuming = open_run(cfg)
             check_config(cfg)
+            check_launch(cfg.trainer)
             if cfg.get("study") is not None:
                 from mmdl.studying import run_study
 
