@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import time
 import traceback
 from collections.abc import Sequence
 
@@ -101,7 +103,17 @@ def _run(verb: str, words: Sequence[str]) -> int:
     return 0
 
 
+OTHER_RANKS_S = 5.0
+"""How long a rank keeps its error to itself: mostly all have the same, and the launcher ends them with the first."""
+
+
 def _report(error: UserError) -> None:
+    refused = os.environ.get("MMDL_REFUSED")
+    if refused:  # a batch script asks for it: srun hides the exit code
+        with contextlib.suppress(OSError), open(refused, "w"):  # noqa: PTH123 - pathlib is not needed yet
+            pass
+    if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"):
+        time.sleep(OTHER_RANKS_S)
     if os.environ.get("MMDL_DEBUG") == "1":
         traceback.print_exception(error)
     many = isinstance(error, UserErrors) and len(error.errors) > 1

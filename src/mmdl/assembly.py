@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from mmdl.clusters.launch import check_launch, device_count, tasks_per_node, under_srun, under_torchrun
 from mmdl.errors import UserError
 from mmdl.instantiate import instantiate
 from mmdl.signature import binding_errors
@@ -138,11 +139,16 @@ def build_evaluators(cfg: DictConfig) -> dict[str, Any]:
 
 def cluster_plugins() -> list[Any]:
     """Under `srun`, Lightning's view of the job without its own requeueing, which `Preemption` does."""
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
     from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
-    under_srun = "SLURM_STEP_ID" in os.environ and not TorchElasticEnvironment.detect()
-    return [SLURMEnvironment(auto_requeue=False)] if under_srun and SLURMEnvironment.detect() else []
+    if under_srun():
+        # Lightning refuses several tasks without it, and that of the job may not be that of this step.
+        tasks = tasks_per_node(os.environ.get("SLURM_STEP_TASKS_PER_NODE", os.environ["SLURM_NTASKS"]))
+        os.environ["SLURM_NTASKS_PER_NODE"] = str(tasks[0])
+        return [SLURMEnvironment(auto_requeue=False)]
+    # In an allocation without srun Lightning would wait for the ranks of all its tasks.
+    return [LightningEnvironment()] if "SLURM_NTASKS" in os.environ and not under_torchrun() else []
 
 
 def num_ranks(trainer: Mapping[Any, Any]) -> int:
@@ -151,14 +157,7 @@ def num_ranks(trainer: Mapping[Any, Any]) -> int:
     Args:
         trainer: `devices`, `num_nodes` and `accelerator`, as plain values.
     """
-    import torch
-
-    devices = trainer["devices"]
-    if str(devices) in ("auto", "-1"):
-        on_gpu = torch.cuda.is_available() and str(trainer["accelerator"]) in ("auto", "gpu", "cuda")
-        devices = torch.cuda.device_count() if on_gpu else 1
-    count = len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices)
-    return count * int(trainer["num_nodes"] or 1)
+    return device_count(trainer) * int(trainer["num_nodes"] or 1)
 
 
 def build_trainer(
@@ -177,6 +176,7 @@ def build_trainer(
         remember_no_gpu()
     node = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(node, dict)
+    check_launch(node)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))
     strategy = node.pop("strategy")
     if strategy == "auto" and cfg.get("strategy") is not None and num_ranks(node) > 1:

@@ -13,15 +13,24 @@ SCRIPT = """#!/bin/bash
 {options}
 # {about}
 cd {folder} || exit 1
-{setup}srun --kill-on-bad-exit=1 {command}
+{setup}job={job}
+# A failure of one rank makes srun end the others, whose exit code it then returns: mistakes of the user leave a file.
+export MMDL_REFUSED={logs}/"$job".refused
+rm -f "$MMDL_REFUSED"
+srun --kill-on-bad-exit=1 {command}
 code=$?
+if [ -e "$MMDL_REFUSED" ]; then code=2; fi
 # Preemption and time limit: the training has saved and asked for another start by itself, and Slurm ends this script.
 # What comes here with an error is a failure, of which exit code 2 is a mistake in the command.
-job={job}
-if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] && [ "${{SLURM_RESTART_COUNT:-0}}" -lt {max_restarts} ] \\
+if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] \\
   && ! scontrol show job "$job" | grep -Eq 'JobState=(CANCELLED|COMPLETING)'; then
-  echo "exit code $code: start $((${{SLURM_RESTART_COUNT:-0}} + 2)) follows" >&2
-  scontrol requeue "$job"
+  # Slurm counts preemptions as restarts too, so failures are counted here.
+  echo "$(date '+%F %T') exit code $code" >> {logs}/"$job".failures
+  count=$(wc -l < {logs}/"$job".failures)
+  if [ "$count" -le {max_restarts} ]; then
+    echo "exit code $code: failure $count, and another start (at most {max_restarts})" >&2
+    scontrol requeue "$job"
+  fi
 fi
 exit "$code"
 """
@@ -133,6 +142,7 @@ def render(
         ),
         about=about,
         folder=shlex.quote(str(Path.cwd())),
+        logs=shlex.quote(str(logs)),
         setup="".join(f"{line}\n" for line in cluster.setup),
         command=" ".join(words),
         job=JOB if cluster.array is None else ARRAY_TASK,

@@ -40,6 +40,7 @@ from mmdl.assembly import (
     quiet_console,
 )
 from mmdl.batch_size import share_out
+from mmdl.clusters.launch import check_launch
 from mmdl.commands.check import check_config, check_objects
 from mmdl.errors import Preempted
 from mmdl.instantiate import instantiate
@@ -70,6 +71,7 @@ def main(cfg: DictConfig) -> float | None:
         try:
             cfg, run, resuming = open_run(cfg)
             check_config(cfg)
+            check_launch(cfg.trainer)
             share_out(cfg, num_ranks(cfg.trainer))
             if cfg.get("study") is not None:
                 from mmdl.studying import run_study

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from mmdl.errors import UserError, nearest
 from mmdl.runs.files import TEMPORARY, write_json, write_text
 from mmdl.runs.redact import redact
+from mmdl.runs.requeue import slurm_job
 
 RUN_ID_VARIABLE = "MMDL_RUN_ID"
 """Hands the id from rank 0 to the ranks that it launches."""
@@ -62,6 +63,8 @@ def _job_of_sweep() -> str:
 
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return ""
+    if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+        return ""  # each job of the sweep is one of the scheduler's
     return f"-{HydraConfig.get().job.num}"
 
 
@@ -70,8 +73,9 @@ def _scheduler_id() -> str | None:
     if "SLURM_ARRAY_JOB_ID" in env:
         return f"slurm-{env['SLURM_ARRAY_JOB_ID']}_{env.get('SLURM_ARRAY_TASK_ID', '0')}"
     # An interactive allocation runs many commands under one job id; only a batch step is one run.
-    if "SLURM_JOB_ID" in env and "SLURM_STEP_ID" in env:
-        return f"slurm-{env['SLURM_JOB_ID']}"
+    job = slurm_job()
+    if job is not None:
+        return f"slurm-{job}"
     run_id = env.get("TORCHELASTIC_RUN_ID")
     return f"torchrun-{run_id}" if run_id and run_id != "none" else None
 

@@ -61,7 +61,7 @@ def hand_back(run: RunFolder | None, stop: Preempted) -> None:
     if rank() == 0:
         saved = "before the first step" if stop.step is None else f"saved at step {stop.step}"
         log.info("preempted    by %s, %s", stop.cause.name, saved)
-        requeued = job is not None and requeue(job)
+        requeued = job is not None and requeue(job, stop.cause)
         while _endings:
             _endings.pop().join(TRACKER_S)
         if requeued:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -17,9 +18,12 @@ WAIT_S = 150.0
 GIVEN_UP = ("CANCELLED", "COMPLETING")
 """States of a job that its owner has ended: Slurm says COMPLETING while it still ends a job that was cancelled."""
 
+INTERACTIVE = ("bash", "interactive")
+"""Names by which Lightning takes a job for a shell in which a person works."""
+
 
 def slurm_job(environment: Mapping[str, str] | None = None) -> str | None:
-    """The Slurm job in which this process runs, as `scontrol` takes it; None outside one.
+    """The Slurm job in which this process runs, as `scontrol` takes it; None outside one, and in a person's shell.
 
     The first task of an array has the number of the whole array as its job id, so tasks are named by both numbers.
 
@@ -32,7 +36,7 @@ def slurm_job(environment: Mapping[str, str] | None = None) -> str | None:
     '8_2'
     """
     env = os.environ if environment is None else environment
-    if "SLURM_JOB_ID" not in env or "SLURM_STEP_ID" not in env:
+    if "SLURM_JOB_ID" not in env or "SLURM_STEP_ID" not in env or env.get("SLURM_JOB_NAME") in INTERACTIVE:
         return None
     if "SLURM_ARRAY_JOB_ID" in env and "SLURM_ARRAY_TASK_ID" in env:
         return f"{env['SLURM_ARRAY_JOB_ID']}_{env['SLURM_ARRAY_TASK_ID']}"
@@ -47,13 +51,14 @@ def _scontrol(*words: str) -> tuple[int, str]:
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-def requeue(job: str) -> bool:
-    """Ask Slurm to start a job again, unless its owner has cancelled it.
+def requeue(job: str, cause: signal.Signals) -> bool:
+    """Ask Slurm to start a job again, unless its owner has cancelled it or one of its ranks has failed.
 
     Slurm requeues by itself only what it had to kill: a job that leaves in the grace time counts as ended.
 
     Args:
         job: As `slurm_job` names it.
+        cause: The signal that stopped this process.
 
     Returns:
         Whether Slurm will.
@@ -61,8 +66,13 @@ def requeue(job: str) -> bool:
     _, shown = _scontrol("show", "job", job)
     state = re.search(r"\bJobState=(\w+)", shown)
     # A job whose time is up is COMPLETING too; one that is preempted runs until the end of its grace.
-    if state and state.group(1) in GIVEN_UP and "Reason=TimeLimit" not in shown:
-        log.info("Slurm job %s was cancelled: it is not started again", job)
+    timed_out = "Reason=TimeLimit" in shown
+    if state and state.group(1) in GIVEN_UP and not timed_out:
+        log.info("Slurm is ending the job %s: it is not asked for another start", job)
+        return False
+    # Where a rank has died, srun sends the others TERM. Whether that is worth another start is counted by the script.
+    if cause == signal.SIGTERM and not timed_out and state and not re.search(r"\bPreemptTime=\d", shown):
+        log.info("Slurm has not preempted the job %s: another rank has ended, or somebody has sent TERM", job)
         return False
     code, answer = _scontrol("requeue", job)
     if code:

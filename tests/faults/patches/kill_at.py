@@ -118,9 +118,7 @@ def _where(owner, name, side, killer, counts):
 
 def _is(kind):
     """A path of a checkpoint's own file."""
-    return lambda *paths: (
-        Path(paths[-1]).name.startswith(f"{kind}-") and Path(paths[-1]).suffix == ".ckpt"
-    )
+    return lambda *paths: Path(paths[-1]).name.startswith(f"{kind}-") and Path(paths[-1]).suffix == ".ckpt"
 
 
 def _points(killer):

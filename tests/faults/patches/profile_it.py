@@ -1,8 +1,15 @@
-import cProfile, atexit
+import atexit
+import cProfile
+
+
 def apply(rank, path):
-    if rank: return
-    p=cProfile.Profile(); p.enable()
-    import atexit
+    if rank:
+        return
+    p = cProfile.Profile()
+    p.enable()
+
     def done():
-        p.disable(); p.dump_stats(path)
+        p.disable()
+        p.dump_stats(path)
+
     atexit.register(done)

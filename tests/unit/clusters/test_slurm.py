@@ -18,10 +18,13 @@ def settings(*overrides):
     return cfg.cluster, cfg.trainer
 
 
-def script(*overrides, command=("python", "-m", "mmdl", "train", "+experiment=vqa", "name=it's a test")):
+COMMAND = ("python", "-m", "mmdl", "train", "+experiment=vqa", "name=it's a test")
+
+
+def script(*overrides, logs=Path("/logs")):
     cluster, trainer = settings(*overrides)
     given = [override.partition("=")[0] for override in overrides]
-    return render(cluster, trainer, command, given=given, name="vqa", about="a test", logs=Path("/logs"))
+    return render(cluster, trainer, COMMAND, given=given, name="vqa", about="a test", logs=logs)
 
 
 def test_what_every_job_has():
@@ -83,38 +86,63 @@ def test_devices_say_the_tasks():
 
 
 STAND_INS = {
-    "srun": '#!/bin/bash\nprintf "%s\\n" "$@" > srun.words\nexit $WANTED\n',
+    "srun": '#!/bin/bash\nprintf "%s\\n" "$@" > srun.words\n[ -z "$REFUSED" ] || touch "$MMDL_REFUSED"\nexit $WANTED\n',
     "scontrol": '#!/bin/bash\necho "$@" >> scontrol.words\n[ "$1" != show ] || echo "JobState=$STATE"\n',
 }
 
 
-@pytest.mark.parametrize(
-    ("code", "restarts", "state", "requeues"),
-    [
-        (0, 0, "RUNNING", False),
-        (1, 0, "RUNNING", True),
-        (137, 4, "RUNNING", True),
-        (1, 5, "RUNNING", False),
-        (2, 0, "RUNNING", False),
-        (143, 0, "CANCELLED", False),
-    ],
-)
-def test_bash_runs_it(tmp_path, monkeypatch, code, restarts, state, requeues):
+@pytest.fixture
+def bash(tmp_path, monkeypatch):
+    """Runs the script of a job; returns its exit code, and whether it asked for another start."""
     monkeypatch.chdir(tmp_path)
     for name, text in STAND_INS.items():
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    (tmp_path / "job.sh").write_text(script("cluster.setup=['export FROM_SETUP=1']"))
+    text = script("cluster.setup=['export FROM_SETUP=1']", logs=tmp_path)
+    (tmp_path / "job.sh").write_text(text)
     assert subprocess.run(["bash", "-n", "job.sh"], check=False).returncode == 0
-    env = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}",
-        "WANTED": str(code),
-        "STATE": state,
-        "SLURM_JOB_ID": "7",
-    }
-    env |= {"SLURM_RESTART_COUNT": str(restarts)} if restarts else {}
-    done = subprocess.run(["bash", "-u", "job.sh"], env=env, check=False, capture_output=True, text=True)
-    assert done.returncode == code, done.stderr
-    assert "name=it's a test" in (tmp_path / "srun.words").read_text().splitlines()
-    asked = (tmp_path / "scontrol.words").read_text() if (tmp_path / "scontrol.words").exists() else ""
-    assert ("requeue 7" in asked) == requeues
+
+    def run(code, state="RUNNING", **environment):
+        asked = tmp_path / "scontrol.words"
+        asked.unlink(missing_ok=True)
+        env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "WANTED": str(code), "STATE": state}
+        done = subprocess.run(
+            ["bash", "-u", "job.sh"],
+            env=env | {"SLURM_JOB_ID": "7"} | environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert "name=it's a test" in (tmp_path / "srun.words").read_text().splitlines()
+        return done.returncode, asked.exists() and "requeue 7" in asked.read_text(), done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "requeues"),
+    [
+        (0, "RUNNING", False),
+        (1, "RUNNING", True),
+        (137, "RUNNING", True),
+        (2, "RUNNING", False),
+        (143, "CANCELLED", False),
+        (143, "COMPLETING", False),
+    ],
+)
+def test_bash_runs_it(bash, code, state, requeues):
+    assert bash(code, state)[:2] == (code, requeues)
+
+
+def test_only_failures_are_counted(bash):
+    """Preemptions restart the job as often as it takes."""
+    for _ in range(5):
+        assert bash(1, SLURM_RESTART_COUNT="100")[1]
+    code, requeued, said = bash(1)
+    assert (code, requeued, said) == (1, False, "")
+
+
+def test_a_mistake_on_one_rank_is_final(bash):
+    """srun ends the other ranks with TERM, and returns that."""
+    assert bash(143, REFUSED="1")[:2] == (2, False)
+    assert bash(143)[:2] == (143, True)  # what an earlier start has left counts no more
