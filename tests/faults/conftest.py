@@ -76,7 +76,9 @@ class Exactness:
             self.made[words, ranks] = self.read(folder)
         return self.made[words, ranks]
 
-    def check(self, folder, words, *places, saving=("callbacks.checkpoints.every_steps=2",), then=(), ranks=1):
+    def check(
+        self, folder, words, *places, saving=("callbacks.checkpoints.every_steps=2",), then=(), ranks=1
+    ):
         """Kill a run at places one after another, continue it, and compare it with one that is not killed.
 
         Args:
@@ -90,7 +92,7 @@ class Exactness:
         expected = self.whole(words, ranks)
         start = (*words, *saving)
         for place in places:
-            done = self.run(folder, start, ranks, at="batch") if place is None else self.run(folder, start, ranks, **place)
+            done = self.run(folder, start, ranks, **place)
             assert all(code < 0 for code in done.codes), done.stderr
             start = ("train", "resume=r", *then)
         done = self.run(folder, start, ranks)

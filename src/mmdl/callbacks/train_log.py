@@ -43,7 +43,9 @@ class TrainLog(Callback):
         if loaded is not None:
             own = loaded["ranks"]
             if len(own) != trainer.world_size:
-                own = [{n: torch.stack([part[n] for part in own]).mean(0) for n in own[0]}] * trainer.world_size
+                own = [
+                    {n: torch.stack([part[n] for part in own]).mean(0) for n in own[0]}
+                ] * trainer.world_size
             sums = own[trainer.global_rank]
             self._sums = {name: value.to(pl_module.device) for name, value in sums.items()}
             self._batches = loaded["batches"]
