@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 
@@ -26,3 +27,85 @@ def read_results(run):
 @pytest.fixture(scope="session")
 def results():
     return read_results
+
+
+def read_log(run):
+    """All rows of `metrics.jsonl`, without times."""
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    timed = ("time", "train/samples_per_s", "train/data_wait_share")
+    return [{name: value for name, value in row.items() if name not in timed} for row in rows]
+
+
+def read_order(note):
+    """(epoch, batch) -> rows of the global batch; a batch that was done again had the same rows."""
+    shares = {}
+    for line in note.read_text().splitlines():
+        epoch, batch, rank, rows = json.loads(line)
+        assert shares.setdefault((epoch, batch, rank), rows) == rows
+    found = {}
+    for (epoch, batch, _), rows in sorted(shares.items()):
+        found.setdefault((epoch, batch), []).extend(rows)
+    return found
+
+
+class Exactness:
+    """Runs that are killed and continued, beside the one that is not."""
+
+    def __init__(self, launch, folder):
+        self.launch = launch
+        self.folder = folder
+        self.made = {}
+
+    def run(self, folder, words, ranks=1, **place):
+        """One start of `mmdl WORDS run.id=r`; gives what `launch` does."""
+        return self.launch(
+            folder, words, "interrupt_at", ranks=ranks, grace=5, note=str(folder / "note"), **place
+        )
+
+    def read(self, folder):
+        """All that must not depend on interruptions."""
+        run = folder / "runs" / "r"
+        return *read_results(run), read_log(run), read_order(folder / "note")
+
+    def whole(self, words, ranks=1):
+        """What a run without interruption leaves; each is made once."""
+        if (words, ranks) not in self.made:
+            folder = self.folder / str(len(self.made))
+            done = self.run(folder, words, ranks)
+            assert done.codes == [0] * ranks, done.stderr
+            self.made[words, ranks] = self.read(folder)
+        return self.made[words, ranks]
+
+    def check(
+        self, folder, words, *places, saving=("callbacks.checkpoints.every_steps=2",), then=(), ranks=1
+    ):
+        """Kill a run at places one after another, continue it, and compare it with one that is not killed.
+
+        Args:
+            folder: Where.
+            words: Of the command line, with `run.id=r`.
+            places: Arguments of `patches/interrupt_at.py` for each start.
+            saving: Further words of the interrupted run.
+            then: Words of the continuation.
+            ranks: Of all starts.
+        """
+        expected = self.whole(words, ranks)
+        start = (*words, *saving)
+        for place in places:
+            done = self.run(folder, start, ranks, **place)
+            assert all(code < 0 for code in done.codes), done.stderr
+            start = ("train", "resume=r", *then)
+        done = self.run(folder, start, ranks)
+        assert done.codes == [0] * ranks, done.stderr
+        assert not done.left
+        found = self.read(folder)
+        assert found[0].keys() == expected[0].keys()
+        assert [name for name, value in expected[0].items() if not torch.equal(value, found[0][name])] == []
+        assert found[1:4] == expected[1:4]
+        assert found[4] == expected[4]
+        return done
+
+
+@pytest.fixture(scope="session")
+def exactness(launch, tmp_path_factory):
+    return Exactness(launch, tmp_path_factory.mktemp("whole"))

@@ -244,11 +244,12 @@ def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:
 def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resuming: bool) -> None:
     from mmdl.lean_hooks import lean_hooks
     from mmdl.runs.checkpoint_io import newest_valid, step_of
-    from mmdl.runs.jsonl_logger import rewind_metrics
+    from mmdl.runs.jsonl_logger import JsonlLogger
 
     checkpoint = newest_valid(run.checkpoints) if resuming else None
     if resuming and rank() == 0:
-        rewind_metrics(run.metrics_file, step_of(checkpoint) if checkpoint else -1)
+        if checkpoint is None:
+            JsonlLogger(run.metrics_file).rewind(0)
         log.info(
             "resuming     %s",
             f"at step {step_of(checkpoint)}" if checkpoint else "from the start: no checkpoint",

@@ -54,6 +54,22 @@ class JsonlLogger(Logger):
         self._handle.write(json.dumps(line) + "\n")
         self._handle.flush()
 
+    def size(self) -> int:
+        """Bytes that were written so far."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def rewind(self, size: int) -> None:
+        """Drop what was written after the file had so many bytes, and a line that was cut off."""
+        if not self.path.is_file():
+            return
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+        kept = self.path.read_bytes()[:size]
+        kept = kept[: kept.rfind(b"\n") + 1]
+        if len(kept) < self.size():
+            write_text(self.path, kept.decode("utf-8", errors="replace"))
+
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Close the file; the next line opens it again."""
@@ -73,10 +89,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             continue
     return rows
-
-
-def rewind_metrics(path: Path, step: int) -> None:
-    """Drop what was logged after an optimizer step: a resumed run logs it again."""
-    kept = [row for row in read_metrics(path) if row.get("step") is None or row["step"] <= step]
-    if path.is_file():
-        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))

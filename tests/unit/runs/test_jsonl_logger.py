@@ -1,6 +1,6 @@
 import json
 
-from mmdl.runs.jsonl_logger import JsonlLogger, read_metrics, rewind_metrics
+from mmdl.runs.jsonl_logger import JsonlLogger, read_metrics
 
 
 def test_every_line_is_on_disk_at_once_and_valid_json(tmp_path):
@@ -21,7 +21,18 @@ def test_a_torn_last_line_is_left_out(tmp_path):
 
 
 def test_rewinding_drops_what_came_after(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    path.write_text("".join(json.dumps({"step": s}) + "\n" for s in (1, 2, 3)))
-    rewind_metrics(path, 2)
-    assert [row["step"] for row in read_metrics(path)] == [1, 2]
+    logger = JsonlLogger(tmp_path / "metrics.jsonl")
+    logger.rewind(logger.size())  # nothing was logged
+    for step in (1, 2):
+        logger.log_metrics({"a": 1.0}, step=step)
+    size = logger.size()
+    for step in (2, 3):
+        logger.log_metrics({"a": 2.0}, step=step)
+    logger.rewind(size)
+    assert [row["step"] for row in read_metrics(logger.path)] == [1, 2]
+    logger.log_metrics({"a": 3.0}, step=2)
+    assert [row["a"] for row in read_metrics(logger.path)] == [1.0, 1.0, 3.0]
+    logger.rewind(size + 5)  # the rest of a line that is not whole
+    assert logger.size() == size
+    logger.rewind(10 * size)
+    assert logger.size() == size
