@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,8 @@ log = logging.getLogger("mmdl")
 
 SHARE = 0.8
 """Part of the free memory that a step may take: fragmentation, evaluation and the loader want some too."""
+
+_STATUS = Path("/proc/self/status")
 
 COPIES_TO_COME = 3
 """Copies of the learning weights that exist in training and not in the probe: two moments and an average of weights."""
@@ -201,7 +202,7 @@ def _release(device: torch.device) -> None:
 
 def _status(field: str) -> int:
     """A field of this process's memory in bytes (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = _STATUS.read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
@@ -209,7 +210,7 @@ def _held(device: torch.device) -> int:
     """Bytes that the process holds now, on an accelerator or in main memory."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return _status("VmRSS") if sys.platform.startswith("linux") else _peak(device)
+    return _status("VmRSS") if _STATUS.exists() else _peak(device)
 
 
 def _forget_peak(device: torch.device) -> None:
@@ -225,7 +226,6 @@ def _forget_peak(device: torch.device) -> None:
 def _peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform.startswith("linux"):
+    if _STATUS.exists():
         return _status("VmHWM")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
