@@ -80,7 +80,7 @@ def run_study(cfg: DictConfig, run: RunFolder, resuming: bool, train: Train, beg
         }
         _take_weights(run, next(arm for arm in arms if arm.name == report.best))
     except BaseException as error:
-        run.write_status(status_of(error), error=str(error))
+        run.try_write_status(status_of(error), error=str(error))
         raise
     _finish(cfg, run, data, report, figures)
     return figures

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from mmdl.runs.checkpoint_io import MMDL_KEY, clean_checkpoints, remove_checkpoint, step_of
-from mmdl.runs.files import TEMPORARY, sync_folder
+from mmdl.errors import UserError
+from mmdl.runs.agreement import failing_together
+from mmdl.runs.checkpoint_files import FORMAT, MMDL_KEY, clean_checkpoints, remove_checkpoint, step_of
+from mmdl.runs.files import atomic_write
 
 AGREE_EVERY = 20
 """Ranks agree on whether it is time to save after so many steps: a broadcast in each step would cost too much."""
@@ -30,7 +35,10 @@ class Checkpoints(Checkpoint):
         mode: Whether more is better.
         every_minutes: Save so often within an epoch (0: never).
         every_steps: Save after so many optimizer steps (0: never).
-        keep: How many of the last to keep.
+        keep: How many of the last to keep, at least 2: the newest may turn out to be damaged.
+
+    Raises:
+        UserError: for fewer than 2 to keep.
     """
 
     def __init__(
@@ -47,7 +55,13 @@ class Checkpoints(Checkpoint):
         self.mode = mode
         self.every_minutes = every_minutes
         self.every_steps = every_steps
-        self.keep = max(1, keep)
+        if keep < 2:
+            raise UserError(
+                f"callbacks.checkpoints.keep={keep}",
+                valid="2 or more: were the only checkpoint damaged, all would be lost",
+                fix="callbacks.checkpoints.keep=2",
+            )
+        self.keep = keep
         self.best_score = math.nan
         self.best_name = ""
         self.stopped = False
@@ -70,7 +84,7 @@ class Checkpoints(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add what makes the checkpoint self-contained."""
-        checkpoint[MMDL_KEY] = self.facts
+        checkpoint[MMDL_KEY] = {"format": FORMAT, **self.facts}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Tidy up after an interrupted run; don't train on where the run had stopped early."""
@@ -113,16 +127,25 @@ class Checkpoints(Checkpoint):
         if better or math.isnan(self.best_score):
             self.best_score = score
             self.best_name = f"best-step={trainer.global_step:08d}.ckpt"
-            trainer.save_checkpoint(self.folder / self.best_name)
+            self._save(trainer, self.best_name)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save at the end of the epoch, after its validation."""
         self.stopped = bool(trainer.should_stop)
         self.save_last(trainer)
 
+    def _save(self, trainer: pl.Trainer, name: str) -> None:
+        """Save on rank 0; where that fails, all ranks end together."""
+        with failing_together(trainer):
+            try:
+                trainer.save_checkpoint(self.folder / name)
+            except UserError:
+                trainer.strategy.barrier("Trainer.save_checkpoint")  # the others are waiting there
+                raise
+
     def save_last(self, trainer: pl.Trainer) -> None:
         """Save `last-step=N.ckpt` of the present step and remove the oldest; all ranks call it together."""
-        trainer.save_checkpoint(self.folder / f"last-step={trainer.global_step:08d}.ckpt")
+        self._save(trainer, f"last-step={trainer.global_step:08d}.ckpt")
         self._saved_at = time.monotonic()
         self._saved_step = trainer.global_step
         if trainer.is_global_zero:
@@ -138,11 +161,21 @@ def write_weights(state_dict: dict[str, Any], path: Path) -> None:
     Args:
         state_dict: Of the task; the prefix `model.` is taken off.
         path: The file.
+
+    Raises:
+        WriteError: if it can't be written.
     """
-    temporary = path.with_name(f"{TEMPORARY}{path.name}")
     tensors = {
         name.removeprefix("model."): t.detach().cpu().contiguous().clone() for name, t in state_dict.items()
     }
-    save_file(tensors, temporary)
-    temporary.replace(path)
-    sync_folder(path.parent)
+
+    def write(handle: BinaryIO) -> None:
+        try:
+            save_file(tensors, handle.name)
+        except SafetensorError as error:
+            code = re.search(r"code: (\d+)", str(error))  # of the system, in a text of Rust's
+            if code is None:
+                raise
+            raise OSError(int(code.group(1)), os.strerror(int(code.group(1)))) from error
+
+    atomic_write(path, write, need=sum(t.nbytes for t in tensors.values()))

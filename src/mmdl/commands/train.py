@@ -124,7 +124,7 @@ def train_run(
         figures = _test(trainer, task, data, run, saver)
     except BaseException as error:
         if rank() == 0:
-            run.write_status(status_of(error), error=str(error))
+            run.try_write_status(status_of(error), error=str(error))
         if isinstance(error, Preempted):
             mark_preempting(loggers)
         raise
@@ -164,8 +164,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     if not resuming:
         run.create()
     run.clean()
-    run.checkpoints.mkdir(parents=True, exist_ok=True)
-    run.predictions.mkdir(exist_ok=True)
+    run.make_folders()
     run.write_config(_plain(cfg))
     marks = data.marks()
     if marks.get("trained_on_val"):
@@ -243,10 +242,11 @@ def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:
 
 def _fit(trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, resuming: bool) -> None:
     from mmdl.lean_hooks import lean_hooks
-    from mmdl.runs.checkpoint_io import newest_valid, step_of
+    from mmdl.runs.checkpoint_files import step_of
     from mmdl.runs.jsonl_logger import JsonlLogger
+    from mmdl.runs.resume_point import resume_point
 
-    checkpoint = newest_valid(run.checkpoints) if resuming else None
+    checkpoint = resume_point(trainer, task, run.checkpoints) if resuming else None
     if resuming and rank() == 0:
         if checkpoint is None:
             JsonlLogger(run.metrics_file).rewind(0)
@@ -264,17 +264,15 @@ def _test(
     """Write the weights, load the best ones, and run the test split; without one, validation."""
     from mmdl.callbacks.checkpoints import write_weights
     from mmdl.evaluators.base import qualified
-    from mmdl.runs.checkpoint_io import newest_valid, read_checkpoint
+    from mmdl.runs.agreement import failing_together
     from mmdl.runs.evaluation import tuned_on_validation
+    from mmdl.runs.resume_point import ending
 
-    last = newest_valid(run.checkpoints)
-    assert last is not None, "training ended without a checkpoint"
-    final = read_checkpoint(last)
-    best_path = run.checkpoints / saver.best_name if saver.best_name else last
-    best = read_checkpoint(best_path) if best_path != last else final
-    if trainer.is_global_zero:
-        write_weights(final["state_dict"], run.checkpoints / "final.safetensors")
-        write_weights(best["state_dict"], run.checkpoints / "best.safetensors")
+    final, best, is_best = ending(trainer, task, run.checkpoints, saver.best_name)
+    with failing_together(trainer):
+        if trainer.is_global_zero:
+            write_weights(final["state_dict"], run.checkpoints / "final.safetensors")
+            write_weights(best["state_dict"], run.checkpoints / "best.safetensors")
     task.load_state_dict(best["state_dict"])
     split = "test" if data.has_split("test") else "val"
     if split == "test" and data.has_split("val") and tuned_on_validation(task, data):
@@ -287,7 +285,7 @@ def _test(
         qualified(result, split): _figure(result.value, result.n, result.ci95)
         for result in task.results[split]
     }
-    if saver.best_name and saver.monitor:
+    if saver.best_name and saver.monitor and is_best:
         figures[f"best/{saver.monitor}"] = _figure(saver.best_score)
     figures["best/step"] = _figure(float(best["global_step"]))
     figures["steps"] = _figure(float(final["global_step"]))

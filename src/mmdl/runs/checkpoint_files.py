@@ -12,17 +12,49 @@ from typing import Any
 import torch
 
 from mmdl.errors import UserError
-from mmdl.runs.files import TEMPORARY, sha256
+from mmdl.runs.files import TEMPORARY, sha256, writing
 
 log = logging.getLogger("mmdl")
 
 MMDL_KEY = "mmdl"
 """Key of a checkpoint under which mmdl keeps its configuration and vocabularies."""
 
+FORMAT = 1
+"""Version of what mmdl keeps in a checkpoint, under `format` of `MMDL_KEY`; without one it is 1."""
+
+_FIX = "resume=RUN or run=RUN chooses the newest valid checkpoint by itself"
+
+
+class DamagedCheckpoint(UserError):
+    """A checkpoint that can't be used and is passed over where there is another.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path} {reason}", fix=_FIX)
+
 
 def checksum_file(path: Path) -> Path:
     """Where the SHA-256 of a checkpoint stands."""
     return path.with_name(path.name + ".sha256")
+
+
+def recorded_digests(path: Path) -> list[str]:
+    """The SHA-256 of a checkpoint as recorded beside it; two while one takes the place of another.
+
+    Args:
+        path: The checkpoint.
+    """
+    try:
+        lines = checksum_file(path).read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return [line.split()[0] for line in lines if line.strip()]
 
 
 def step_of(path: Path) -> int:
@@ -35,48 +67,102 @@ def step_of(path: Path) -> int:
     return int(found.group(1)) if found else -1
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
     """Load a checkpoint of mmdl after verifying it; tensors and plain values only.
 
     Args:
         path: The file.
+        verify: Compare its SHA-256; False where another rank has done so.
 
     Returns:
         Lightning's checkpoint dict, on the CPU.
 
     Raises:
-        UserError: if it is missing, torn, altered, or not a checkpoint of mmdl.
+        DamagedCheckpoint: if it is torn, altered, or not a checkpoint of mmdl.
+        UserError: if it is missing, or of a newer mmdl.
     """
     path = Path(path)
-    fix = "resume=RUN or run=RUN chooses the newest valid checkpoint by itself"
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}", fix="python -m mmdl ls")
-    recorded = checksum_file(path)
-    if not recorded.is_file():
-        raise UserError(
-            f"{path} has no {recorded.name} beside it: it is foreign or was not finished", fix=fix
-        )
-    if sha256(path) != recorded.read_text().split()[0]:
-        raise UserError(f"{path} is damaged: its content does not match its SHA-256", fix=fix)
     try:
+        if verify:
+            _verify(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        RuntimeError,
-        pickle.UnpicklingError,
-        EOFError,
-        zipfile.BadZipFile,
-        LookupError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise UserError(f"{path} is not a checkpoint: {str(error).splitlines()[0]}", fix=fix) from error
-    if not isinstance(checkpoint, dict) or MMDL_KEY not in checkpoint:
-        raise UserError(f"{path} was not written by mmdl", valid="a checkpoint of a run folder", fix=fix)
+    except OSError as error:
+        raise DamagedCheckpoint(path, f"can't be read: {error.strerror or error}") from error
+    except _NOT_A_CHECKPOINT as error:
+        raise DamagedCheckpoint(path, f"is not a checkpoint: {_first_line(error)}") from error
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(MMDL_KEY), dict):
+        raise DamagedCheckpoint(path, "was not written by mmdl")
+    version = checkpoint[MMDL_KEY].get("format", FORMAT)
+    if not isinstance(version, int) or version > FORMAT:
+        raise UserError(
+            f"{path} was written by a newer mmdl: its format is {version}",
+            valid=f"format {FORMAT} and older",
+            fix="upgrade mmdl: pip install --upgrade mmdl",
+        )
     return checkpoint
 
 
+_NOT_A_CHECKPOINT = (
+    *(RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile),
+    *(LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError, MemoryError),
+)
+"""What torch raises for content that is no checkpoint; `weights_only` runs none of it."""
+
+
+def _verify(path: Path) -> None:
+    recorded = recorded_digests(path)
+    if not recorded:
+        raise DamagedCheckpoint(
+            path, f"has no {checksum_file(path).name} beside it: it is foreign or was not finished"
+        )
+    if sha256(path) not in recorded:
+        raise DamagedCheckpoint(path, "is damaged: its content does not match its SHA-256")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def newest_checkpoint(folder: Path, pattern: str = "last-*.ckpt") -> tuple[Path, dict[str, Any]] | None:
+    """The newest checkpoint that verifies, loaded; damaged ones are passed over with a warning.
+
+    Args:
+        folder: A run's checkpoints.
+        pattern: Which of them.
+
+    Returns:
+        Its path and content; None where there is no file of that pattern.
+
+    Raises:
+        UserError: if there are some and none is valid, or the newest is of a newer mmdl.
+    """
+    damaged: list[DamagedCheckpoint] = []
+    for path in sorted(folder.glob(pattern), key=step_of, reverse=True):
+        try:
+            found = path, read_checkpoint(path)
+        except DamagedCheckpoint as error:
+            damaged.append(error)
+            continue
+        for passed in damaged:
+            log.warning("%s; %s is used instead", passed.given, path.name)
+        return found
+    if not damaged:
+        return None
+    raise UserError(
+        "; ".join(
+            [f"none of the {len(damaged)} checkpoints in {folder} is valid"]
+            + [f"{error.path.name} {error.reason}" for error in damaged]
+        ),
+        valid="a copy of one of these files with its .sha256, from a backup",
+        fix=f"put it there and resume, or begin anew with another run.id; to begin this run anew: rm -r {folder}",
+    )
+
+
 def newest_valid(folder: Path, pattern: str = "last-*.ckpt") -> Path | None:
-    """The newest checkpoint that verifies; damaged ones are passed over with a warning.
+    """The newest checkpoint that verifies, None without one; damaged ones are passed over with a warning.
 
     Args:
         folder: A run's checkpoints.
@@ -93,9 +179,14 @@ def newest_valid(folder: Path, pattern: str = "last-*.ckpt") -> Path | None:
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove a checkpoint and its checksum."""
-    path.unlink(missing_ok=True)
-    checksum_file(path).unlink(missing_ok=True)
+    """Remove a checkpoint and its checksum.
+
+    Raises:
+        WriteError: if the folder can't be written.
+    """
+    with writing(path):
+        path.unlink(missing_ok=True)
+        checksum_file(path).unlink(missing_ok=True)
 
 
 def clean_checkpoints(folder: Path) -> None:
@@ -104,4 +195,4 @@ def clean_checkpoints(folder: Path) -> None:
         stale.unlink(missing_ok=True)
     for recorded in folder.glob("*.sha256"):
         if not recorded.with_suffix("").exists():
-            recorded.unlink()
+            recorded.unlink(missing_ok=True)

@@ -6,8 +6,8 @@ import errno
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,40 +16,119 @@ from mmdl.errors import UserError
 TEMPORARY = ".tmp-"
 """Prefix of unfinished files; whatever has it may be removed."""
 
+_ROOM = "make room and run again with resume=latest; what was there before is as it was"
+_MEND = "mend that and run again with resume=latest; what was there before is as it was"
+_CAUSES = {
+    errno.ENOSPC: ("the disk is full", _ROOM),
+    errno.EDQUOT: ("the disk quota is used up", _ROOM),
+    errno.EIO: ("the device reported an input/output error", _MEND),
+    errno.EROFS: ("the file system is read-only", _MEND),
+    errno.EACCES: ("no permission", _MEND),
+    errno.EPERM: ("no permission", _MEND),
+    errno.ENOENT: ("its folder was removed or moved", "put the folder back and run again with resume=latest"),
+    errno.ESTALE: ("its folder was removed or moved", "put the folder back and run again with resume=latest"),
+}
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
-def atomic_write(path: Path, write: Callable[[BinaryIO], None]) -> None:
+
+class WriteError(UserError):
+    """A file that could not be written.
+
+    Args:
+        path: The file.
+        error: What the system said.
+        need: Bytes that it takes; 0 where nobody knows.
+    """
+
+    def __init__(self, path: Path, error: OSError, need: int = 0) -> None:
+        self.no_room = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        """Whether room is what is missing."""
+        cause, fix = _CAUSES.get(error.errno or 0, (error.strerror or str(error), _MEND))
+        figures = ""
+        free = free_bytes(path.parent)
+        if self.no_room and free is not None:
+            needed = f"{_megabytes(need)} are needed, " if need else ""
+            figures = f" ({needed}{_megabytes(free)} are free)"
+        super().__init__(f"{path} could not be written: {cause}{figures}", fix=fix)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e6:.4f} MB"
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Bytes that this user may still write into a folder; None where the file system doesn't say.
+
+    Args:
+        folder: The folder, or one that is to be made.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return None
+    if not facts.f_blocks:
+        return None
+    # A share of the blocks may be kept for root.
+    return (facts.f_bfree if os.geteuid() == 0 else facts.f_bavail) * facts.f_frsize
+
+
+@contextmanager
+def writing(path: Path, need: int = 0) -> Iterator[None]:
+    """Turn the system's errors of a write into the user's.
+
+    Args:
+        path: What is written.
+        need: Bytes that it takes; 0 where nobody knows.
+
+    Raises:
+        WriteError: in place of an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(path, error, need) from error
+
+
+def atomic_write(path: Path, write: Callable[[BinaryIO], None], need: int = 0) -> None:
     """Write a temporary file in the same folder, force it to disk, rename it.
 
     Args:
         path: The file.
         write: Writes the content to an open binary file.
+        need: Bytes that it takes, if known: looked for before anything is written.
 
     Raises:
-        UserError: if the disk is full or can't be written; the previous file stays as it was.
+        WriteError: if the disk is full or can't be written; the previous file stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    written = 0
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        free = free_bytes(path.parent)
+        if need and free is not None and free < need:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         with temporary.open("wb") as handle:
-            write(handle)
-            handle.flush()
+            try:
+                write(handle)
+                handle.flush()
+            finally:
+                written = os.fstat(handle.fileno()).st_size
             os.fsync(handle.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
-    except (OSError, RuntimeError) as error:
-        size = temporary.stat().st_size if temporary.exists() else 0
-        temporary.unlink(missing_ok=True)
-        free = shutil.disk_usage(path.parent).free if path.parent.exists() else 0
-        # torch's writer reports a full disk as a RuntimeError without an errno.
-        no_space = getattr(error, "errno", None) == errno.ENOSPC or isinstance(error, RuntimeError)
-        what = "the disk is full" if no_space else str(error)
-        raise UserError(
-            f"{path} could not be written: {what} ({size / 1e6:.1f} MB were written, {free / 1e6:.1f} MB are free)",
-            fix="free some space and run again with resume=latest; the previous file is as it was",
-        ) from error
+    except OSError as error:
+        _remove(temporary)
+        raise WriteError(path, error, max(need, written)) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
+
+
+def _remove(temporary: Path) -> None:
+    with suppress(OSError):  # what can't be written can't be tidied up; the next start of the run does
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -76,6 +155,9 @@ def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:  # some network file systems know no fsync of folders
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(handle)
 

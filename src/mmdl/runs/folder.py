@@ -9,13 +9,14 @@ import secrets
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from mmdl.errors import UserError, nearest
-from mmdl.runs.files import TEMPORARY, write_json, write_text
+from mmdl.runs.files import TEMPORARY, WriteError, write_json, write_text, writing
 from mmdl.runs.redact import redact
 from mmdl.runs.requeue import slurm_job
 
@@ -145,13 +146,23 @@ class RunFolder:
                 valid="a run.id that is not taken",
                 fix=f"resume={self.id} to continue it, or another run.id",
             )
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        self.predictions.mkdir(exist_ok=True)
+        self.make_folders()
+
+    def make_folders(self) -> None:
+        """Make what is missing of its folders.
+
+        Raises:
+            WriteError: if they can't be made.
+        """
+        for folder in (self.checkpoints, self.predictions):
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
 
     def clean(self) -> None:
         """Remove what an interrupted write left behind."""
         for stale in self.path.rglob(f"{TEMPORARY}*"):
-            stale.unlink(missing_ok=True)
+            with writing(stale):
+                stale.unlink(missing_ok=True)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write `config.yaml`, without secrets."""
@@ -173,6 +184,12 @@ class RunFolder:
         """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process and time."""
         facts = {"status": status, "pid": os.getpid(), "time": time.time(), **facts}
         write_json(self.path / "status.json", self.read_status() | facts)
+
+    def try_write_status(self, status: str, **facts: Any) -> None:
+        """Write `status.json` if that is possible: a run that ends on a full disk has something else to say."""
+        if self.path.is_dir():
+            with suppress(WriteError):
+                self.write_status(status, **facts)
 
     def read_status(self) -> dict[str, Any]:
         """The last status; empty where there is none."""

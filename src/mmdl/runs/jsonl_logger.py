@@ -6,13 +6,14 @@ import json
 import math
 import time
 from argparse import Namespace
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from mmdl.runs.files import write_text
+from mmdl.runs.files import write_text, writing
 
 
 class JsonlLogger(Logger):
@@ -43,16 +44,20 @@ class JsonlLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append one line; a value that is not finite is written as a string, which keeps the line valid JSON."""
-        if self._handle is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._handle = self.path.open("a", encoding="utf-8")
+        """Append one line; a value that is not finite is written as a string, which keeps the line valid JSON.
+
+        Raises:
+            WriteError: if it can't be written.
+        """
         line: dict[str, Any] = {"step": step, "time": round(time.time(), 3)}
         for name, value in metrics.items():
             number = float(value)
             line[name] = number if math.isfinite(number) else str(number)
-        self._handle.write(json.dumps(line) + "\n")
-        self._handle.flush()
+        with writing(self.path):
+            if self._handle is None:
+                self._handle = self.path.open("a", encoding="utf-8")
+            self._handle.write(json.dumps(line) + "\n")
+            self._handle.flush()
 
     def size(self) -> int:
         """Bytes that were written so far."""
@@ -73,9 +78,12 @@ class JsonlLogger(Logger):
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Close the file; the next line opens it again."""
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            with suppress(
+                OSError
+            ):  # closing tries again to write a line that could not be written, which was said
+                handle.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from mmdl.errors import UserError
 from mmdl.runs.checkpoint_files import MMDL_KEY, newest_valid, read_checkpoint
 from mmdl.runs.folder import RunFolder, find_run
+from mmdl.runs.same_model import check_same_model
 
 
 class LoadedRun(NamedTuple):
@@ -95,23 +96,6 @@ def load_weights(task: Any, loaded: LoadedRun) -> None:
     Raises:
         UserError: if they are of another model: what is missing, what is left over, which shapes differ.
     """
-    wanted, given = task.state_dict(), loaded.checkpoint["state_dict"]
-    missing = sorted(wanted.keys() - given.keys())
-    extra = sorted(given.keys() - wanted.keys())
-    shapes = [
-        f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
-        for name in sorted(wanted.keys() & given.keys())
-        if given[name].shape != wanted[name].shape
-    ]
-    problems = [
-        f"{label}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-        for label, names in (("missing", missing), ("left over", extra), ("other shapes", shapes))
-        if names
-    ]
-    if problems:
-        raise UserError(
-            f"{loaded.path} is a checkpoint of another model ({'; '.join(problems)})",
-            valid="a checkpoint of this run's model",
-            fix=f"run={loaded.run.id} weights=best",
-        )
+    given = loaded.checkpoint["state_dict"]
+    check_same_model(task.state_dict(), given, loaded.path, f"run={loaded.run.id} weights=best")
     task.load_state_dict(given)
