@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,30 +12,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mmdl.data.batch_loader import WORKER_TIMEOUT_S, BatchLoader
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
-from mmdl.errors import UserError
-from mmdl.runs.stop_signals import children_deaf
 
-
-def _keep(batch: Any) -> Any:
-    """The data set returns whole batches, so that there is nothing to collate."""
-    return batch
-
-
-class BatchLoader(DataLoader[Any]):
-    """A loader that raises the `UserError` that a data set returned in a loader process.
-
-    What is raised in such a process reaches the training as a `RuntimeError` whose message is a traceback. The
-    processes don't hear the signals that ask the training to stop.
-    """
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        with children_deaf():
-            batches = super().__iter__()
-        for batch in batches:
-            if isinstance(batch, UserError):
-                raise batch
-            yield batch
+__all__ = ["WORKER_TIMEOUT_S", "DataModule"]
 
 
 class DataModule(pl.LightningDataModule):
@@ -47,6 +28,7 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: Samples in an evaluation batch of one rank.
         group: Keep samples that share an image in one batch.
         num_workers: Loader processes; 0 loads in the training process, which is faster for data that is in memory.
+        worker_timeout_s: End the run when loader processes get no sample for so many seconds.
         seed: Seed of the sample order.
         overfit_batches: Train on the first so many batches only, unshuffled (0: all).
     """
@@ -64,12 +46,14 @@ class DataModule(pl.LightningDataModule):
         num_workers: int,
         seed: int,
         overfit_batches: int,
+        worker_timeout_s: float = WORKER_TIMEOUT_S,
     ) -> None:
         super().__init__()
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.group = group
         self.num_workers = num_workers
+        self.worker_timeout_s = worker_timeout_s
         self.seed = seed
         self.overfit_batches = overfit_batches
         self._start = (0, 0)
@@ -199,14 +183,13 @@ class DataModule(pl.LightningDataModule):
         # would make an epoch that was resumed differ from one that was not.
         return BatchLoader(
             self.dataset(split),
-            batch_size=None,
-            sampler=self.sampler(split) if sampler is None else sampler,
-            collate_fn=_keep,
+            self.sampler(split) if sampler is None else sampler,
             # a forked process can't use an accelerator's memory, and there is nothing left for it to do
             num_workers=0 if self.loads_on_device else self.num_workers,
             pin_memory=torch.cuda.is_available() and not self.loads_on_device,
-            persistent_workers=False,
             generator=torch.Generator().manual_seed(self.seed),
+            worker_timeout_s=self.worker_timeout_s,
+            describe=partial(self.describe, split),
         )
 
     def attached(self, trainer: pl.Trainer, split: str) -> DataLoader[Any]:

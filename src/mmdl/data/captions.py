@@ -16,7 +16,7 @@ from mmdl.data.augment.fill import tell_mean
 from mmdl.data.augment.flip import Flip
 from mmdl.data.augment.unmixed import unmixed_steps
 from mmdl.data.bad_images import BadSamples, count_by_reason, listed
-from mmdl.data.base import DataModule
+from mmdl.data.base import WORKER_TIMEOUT_S, DataModule
 from mmdl.data.cache import Resize
 from mmdl.data.caption_cautions import caption_cautions, cut, left_out, streamed_cautions, twice
 from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler
@@ -66,6 +66,7 @@ class CaptionDataOptions(TypedDict, total=False):
     augment: Mapping[str, Augmentation] | None
     vocab_size: int | None
     num_workers: int
+    worker_timeout_s: float
     seed: int
     on_bad_sample: OnBadSample
     cache_pixels: bool
@@ -90,6 +91,7 @@ class CaptionDataModule(DataModule):
         augment: Name -> augmentation, applied to training images in this order, on the device.
         vocab_size: Number of token ids, for the model; None takes the tokenizer's.
         num_workers: Loader processes.
+        worker_timeout_s: End the run when loader processes get no sample for so many seconds.
         seed: Seed of the order, of the choice of captions, and of the augmentation.
         on_bad_sample: `raise` stops at bad samples and lists them; `skip` leaves them out and counts them.
         cache_pixels: Keep decoded pixels in a memory-mapped file below `$MMDL_DATA`.
@@ -115,6 +117,7 @@ class CaptionDataModule(DataModule):
         augment: Mapping[str, Augmentation] | None = None,
         vocab_size: int | None = None,
         num_workers: int = 0,
+        worker_timeout_s: float = WORKER_TIMEOUT_S,
         seed: int = 0,
         on_bad_sample: OnBadSample = "raise",
         cache_pixels: bool = True,
@@ -127,6 +130,7 @@ class CaptionDataModule(DataModule):
             eval_batch_size=eval_batch_size,
             group=False,
             num_workers=num_workers,
+            worker_timeout_s=worker_timeout_s,
             seed=seed,
             overfit_batches=overfit_batches,
         )
@@ -134,9 +138,8 @@ class CaptionDataModule(DataModule):
         choices = {"captions_per_image": captions_per_image, "eval_captions": eval_captions}
         for key, value in {**counts, **choices}.items():
             if value is not None and value < 1:
-                raise UserError(
-                    f"data.{key}={value}", valid="1 or more" + ", or null: all" * (key in choices)
-                )
+                valid = "1 or more" + ", or null: all" * (key in choices)
+                raise UserError(f"data.{key}={value}", valid=valid)
         self.source = source
         self.tokenizer = tokenizer
         self.captions_per_image = captions_per_image
@@ -154,10 +157,8 @@ class CaptionDataModule(DataModule):
         """Splits that are read while training, and are in neither of the two above."""
         self._fitted = False
         self._skipped: Counter[str] = Counter()
-        self._truncated: dict[str, int] = {}
-        self._equal: dict[str, int] = {}
-        self._shared_files = 0
-        self._total_steps = 0
+        self._truncated, self._equal = dict[str, int](), dict[str, int]()
+        self._shared_files = self._total_steps = 0
 
     # -- making the splits ------------------------------------------------------------------------------------------
 
@@ -211,8 +212,9 @@ class CaptionDataModule(DataModule):
         for counts in (*(index.skipped for index in indexes.values()), count_by_reason(bad)):
             self._skipped.update(counts)
         self.indexes |= kept
-        streamed = {split: index for split, index in indexes.items() if isinstance(index, ShardIndex)}
-        self.streams |= {split: self._stream(index) for split, index in streamed.items()}
+        self.streams |= {
+            s: self._stream(index) for s, index in indexes.items() if isinstance(index, ShardIndex)
+        }
         return pixels
 
     def _stream(self, index: ShardIndex) -> ShardDataset:

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from mmdl.data.checksum import BLOCK, Expected, byte_bar, is_verified, mark_verified
 from mmdl.data.disk import require_free
+from mmdl.data.heartbeat import beat
 from mmdl.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -203,6 +204,7 @@ class _Fetch:
             self._hash_up_to(file, start)
             with byte_bar(self.target.name, total, start, self.progress) as bar:
                 while block := response.read(BLOCK):
+                    beat()
                     file.write(block)
                     self.hasher.update(block)
                     self.hashed += len(block)

@@ -14,7 +14,7 @@ from mmdl.batch import ImageBatch
 from mmdl.data.augment.base import Augmentation, augmented
 from mmdl.data.augment.fill import tell_mean
 from mmdl.data.bad_images import BadSamples, count_by_reason, listed, other_classes
-from mmdl.data.base import DataModule
+from mmdl.data.base import WORKER_TIMEOUT_S, DataModule
 from mmdl.data.cache import Resize
 from mmdl.data.duplicates import shared_files
 from mmdl.data.holdout import hold_out_val
@@ -44,6 +44,7 @@ class ImageDataOptions(TypedDict, total=False):
     mean: Sequence[float] | None
     std: Sequence[float] | None
     num_workers: int
+    worker_timeout_s: float
     seed: int
     on_bad_sample: OnBadSample
     cache_pixels: bool
@@ -71,6 +72,7 @@ class ImageDataModule(DataModule):
         mean: Mean of each channel in [0, 1], for the model's normalisation; None takes the training images'.
         std: Standard deviation, likewise.
         num_workers: Loader processes, for images that are decoded as they are needed.
+        worker_timeout_s: End the run when loader processes get no sample for so many seconds.
         seed: Seed of the order and of the augmentation.
         on_bad_sample: `raise` stops at bad files and lists them; `skip` leaves them out and counts them.
         cache_pixels: Keep decoded files in a memory-mapped file below `$MMDL_DATA`.
@@ -98,6 +100,7 @@ class ImageDataModule(DataModule):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         num_workers: int = 0,
+        worker_timeout_s: float = WORKER_TIMEOUT_S,
         seed: int = 0,
         on_bad_sample: OnBadSample = "raise",
         cache_pixels: bool = True,
@@ -110,6 +113,7 @@ class ImageDataModule(DataModule):
             eval_batch_size=eval_batch_size,
             group=False,
             num_workers=num_workers,
+            worker_timeout_s=worker_timeout_s,
             seed=seed,
             overfit_batches=overfit_batches,
         )

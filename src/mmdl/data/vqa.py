@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mmdl.batch import VQABatch
 from mmdl.data.answers import AnswerVocabulary, SoftTargets
-from mmdl.data.base import DataModule
+from mmdl.data.base import WORKER_TIMEOUT_S, DataModule
 from mmdl.data.cache import PixelCache, PixelFiles, Resize
 from mmdl.data.sampler import IntArray
 from mmdl.data.vqa_dataset import Tokenizer, VQADataset
@@ -46,6 +46,7 @@ class VQADataOptions(TypedDict, total=False):
     num_answers: int | None
     vocab_size: int | None
     num_workers: int
+    worker_timeout_s: float
     seed: int
     on_bad_sample: OnBadSample
     cache_pixels: bool
@@ -69,6 +70,7 @@ class VQADataModule(DataModule):
         num_answers: Keep at most so many answers; None keeps all that are frequent enough.
         vocab_size: Number of token ids, for the model; None takes the tokenizer's.
         num_workers: Loader processes.
+        worker_timeout_s: End the run when loader processes get no sample for so many seconds.
         seed: Seed of the sample order.
         on_bad_sample: `raise` stops at the first bad files and lists them; `skip` leaves them out and counts them.
         cache_pixels: Keep decoded pixels in a memory-mapped file below `$MMDL_DATA`.
@@ -94,6 +96,7 @@ class VQADataModule(DataModule):
         num_answers: int | None = None,
         vocab_size: int | None = None,
         num_workers: int = 0,
+        worker_timeout_s: float = WORKER_TIMEOUT_S,
         seed: int = 0,
         on_bad_sample: OnBadSample = "raise",
         cache_pixels: bool = True,
@@ -107,6 +110,7 @@ class VQADataModule(DataModule):
             eval_batch_size=eval_batch_size,
             group=group_by_image,
             num_workers=num_workers,
+            worker_timeout_s=worker_timeout_s,
             seed=seed,
             overfit_batches=overfit_batches,
         )

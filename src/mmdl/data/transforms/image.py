@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
+from mmdl.data.heartbeat import beat
 from mmdl.errors import UserError
 
 Resize: TypeAlias = Literal["squash", "crop", "pad"]
@@ -115,6 +116,7 @@ def load_image(
     >>> load_image(file, size=(8, 16)).shape
     torch.Size([3, 8, 16])
     """
+    beat()
     target = (size, size) if isinstance(size, int) else size
     if not isinstance(source, str | os.PathLike):
         return _load(source, str(getattr(source, "name", "(bytes)")), target, resize, max_pixels)
