@@ -1,7 +1,7 @@
 """Runs `mmdl` as a task of a job that, in its first start, halts or dies at a named moment. A program of its own.
 
-The moment is in the variable HALT_AT: `step`, `validation`, `start-up` or `test`; in HALT_FOLDER a file says that a rank
-has reached it. It waits there until a signal has come, so the signal hits the moment however slow the machine is.
+The moment is in the variable HALT_AT: `step`, `validation`, `start-up` or `test`; in HALT_FOLDER a file says that a
+rank has reached it. It waits there until a signal has come, so the signal hits the moment however slow the machine is.
 """
 
 import os

@@ -1,8 +1,8 @@
 """A real Slurm of two compute nodes on one machine, for tests: three network namespaces with a switch between them.
 
 Needs root and `apt-get install slurm-wlm munge iproute2`; no systemd, and nothing is left behind, even where the tests
-are killed. Names: `ctl` runs the controller, `h1` and `h2` have two cores each. Partition `high` takes nodes from `low`,
-which is the default, with 20 seconds of grace. What is not there: accounting (`sacct`), GPUs, limits by cgroups.
+are killed. Names: `ctl` runs the controller, `h1` and `h2` have two cores each. Partition `high` takes nodes from
+`low`, which is the default, with 20 seconds of grace. What is not there: accounting (`sacct`), GPUs, limits by cgroups.
 """
 
 import os
