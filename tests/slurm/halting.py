@@ -27,8 +27,11 @@ def halt(*arguments):
 
     rank = int(os.environ["SLURM_PROCID"])
     only = os.environ.get("HALT_RANK")
-    if (only and int(only) != rank) or not halted(rank):
+    task = os.environ.get("HALT_TASK", os.environ.get("SLURM_ARRAY_TASK_ID"))
+    if (only and int(only) != rank) or task != os.environ.get("SLURM_ARRAY_TASK_ID") or not halted(rank):
         return
+    if os.environ.get("HALT_BY_RAISING"):
+        raise RuntimeError("as the test wants it")
     if os.environ.get("HALT_BY_DYING"):
         os.kill(os.getpid(), signal.SIGKILL)
     end = time.monotonic() + MOST_S

@@ -110,10 +110,11 @@ class MiniSlurm:
     def _ip(self, *words, inside=None):
         subprocess.run(["ip", *(["-n", self.host(inside)] if inside else []), *words], check=True)
 
-    def _on(self, host):
+    def words(self, host, *words):
         """Words that run a command as on a host. `ip netns exec` would hide /sys/fs/cgroup."""
         namespace = f"--net=/run/netns/{self.host(host)}"
-        return ["nsenter", namespace, "unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host]
+        entered = ["nsenter", namespace, "unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host]
+        return [*entered, *words]
 
     def _start(self, name, *words):
         log = (self.folder / f"{name}.out").open("wb")
@@ -188,7 +189,7 @@ class MiniSlurm:
         self._start(
             *(
                 "munged",
-                *self._on("ctl"),
+                *self.words("ctl"),
                 "munged",
                 "--force",
                 "--foreground",
@@ -199,20 +200,20 @@ class MiniSlurm:
         )
         self._wait("munge", "munge", "-S", f"{folder}/munge.socket", "-n")
         conf = f"{folder}/slurm.conf"
-        self._start("slurmctld", *self._on("ctl"), "/usr/sbin/slurmctld", "-D", "-f", conf)
-        self._wait("the controller", *self._on("ctl"), "scontrol", "ping", contains="UP")
+        self._start("slurmctld", *self.words("ctl"), "/usr/sbin/slurmctld", "-D", "-f", conf)
+        self._wait("the controller", *self.words("ctl"), "scontrol", "ping", contains="UP")
         for name in ("h1", "h2"):
             self._slurmd(name)
         self.wait_for_idle_nodes()
 
     def _slurmd(self, name):
         conf = f"{self.folder}/slurm.conf"
-        self._start(f"slurmd-{name}", *self._on(name), "/usr/sbin/slurmd", "-D", "-N", name, "-f", conf)
+        self._start(f"slurmd-{name}", *self.words(name), "/usr/sbin/slurmd", "-D", "-N", name, "-f", conf)
 
     def wait_for_idle_nodes(self):
         """Wait until both nodes take jobs."""
         idle = ("sinfo", "-h", "-p", "low", "-t", "idle", "-o", "%D")
-        self._wait("two idle nodes", *self._on("ctl"), *idle, contains="2")
+        self._wait("two idle nodes", *self.words("ctl"), *idle, contains="2")
 
     def lose(self, name):
         """Let a node die: its network first, then all that runs on it."""
@@ -231,7 +232,7 @@ class MiniSlurm:
 
     def __exit__(self, *exception):
         subprocess.run(
-            [*self._on("ctl"), "scancel", "-f", "-u", "root"], env=self.environment, check=False, timeout=60
+            [*self.words("ctl"), "scancel", "-f", "-u", "root"], env=self.environment, check=False, timeout=60
         )
         for daemon in reversed(self.daemons.values()):
             for number in (signal.SIGTERM, signal.SIGKILL):
@@ -246,7 +247,7 @@ class MiniSlurm:
     def run(self, *words, cwd=None, env=None, check=True):
         """Run a command on the controller's host and return what it wrote to stdout."""
         done = subprocess.run(
-            [*self._on("ctl"), *words],
+            [*self.words("ctl"), *words],
             cwd=cwd,
             env=self.environment | (env or {}),
             capture_output=True,
