@@ -1,11 +1,12 @@
 """A real Slurm of two compute nodes on one machine, for tests: three network namespaces with a switch between them.
 
-Needs root and `apt-get install slurm-wlm munge iproute2`; no systemd, nothing is left behind. Names: `ctl` runs the
-controller, `h1` and `h2` have two cores each. Partition `high` takes nodes from `low`, which is the default, with 20
-seconds of grace. What is not there: accounting (`sacct`), GPUs, limits by cgroups.
+Needs root and `apt-get install slurm-wlm munge iproute2`; no systemd, and nothing is left behind, even where the tests
+are killed. Names: `ctl` runs the controller, `h1` and `h2` have two cores each. Partition `high` takes nodes from
+`low`, which is the default, with 20 seconds of grace. What is not there: accounting (`sacct`), GPUs, limits by cgroups.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "nsenter", "unshare
 
 CONF = """
 ClusterName=mini
+# Two clusters at once would share the cgroups of jobs of the same number.
+FirstJobId={first_job}
 SlurmctldHost=ctl({net}.1)
 SlurmUser=root
 SlurmdUser=root
@@ -65,6 +68,26 @@ def missing():
     return ""
 
 
+# Waits until the tests end, in whatever way, and ends what is left in the namespaces.
+REAPER = """
+cat > /dev/null
+for name in "$@"; do
+  ip netns pids "$name" | xargs -r kill -9
+  ip netns del "$name"
+done
+"""
+
+
+def remove_leftovers():
+    """End the clusters of test processes that are no more."""
+    for namespace in Path("/run/netns").glob("mmdl*-*"):
+        owner = re.fullmatch(r"mmdl(\d+)[lc]-\w+", namespace.name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            subprocess.run(
+                ["sh", "-c", REAPER, "reaper", namespace.name], stdin=subprocess.DEVNULL, check=False
+            )
+
+
 class MiniSlurm:
     """One cluster; a context manager that starts and stops it.
 
@@ -76,9 +99,10 @@ class MiniSlurm:
     def __init__(self, folder, proctrack):
         self.folder = Path(folder)
         self.proctrack = proctrack
-        self.prefix = f"mmdl{os.getpid() % 10000}{proctrack[0]}"
+        self.prefix = f"mmdl{os.getpid()}{proctrack[0]}"
         self.net = "198.51.100"
-        self.daemons = []
+        self.daemons = {}
+        self.reaper = None
 
     def host(self, name):
         return f"{self.prefix}-{name}"
@@ -86,15 +110,16 @@ class MiniSlurm:
     def _ip(self, *words, inside=None):
         subprocess.run(["ip", *(["-n", self.host(inside)] if inside else []), *words], check=True)
 
-    def _on(self, host):
+    def words(self, host, *words):
         """Words that run a command as on a host. `ip netns exec` would hide /sys/fs/cgroup."""
         namespace = f"--net=/run/netns/{self.host(host)}"
-        return ["nsenter", namespace, "unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host]
+        entered = ["nsenter", namespace, "unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host]
+        return [*entered, *words]
 
     def _start(self, name, *words):
         log = (self.folder / f"{name}.out").open("wb")
-        self.daemons.append(
-            subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.daemons[name] = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
 
     def _wait(self, what, *words, contains=""):
@@ -119,11 +144,24 @@ class MiniSlurm:
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
         (self.folder / "slurm.conf").write_text(
-            CONF.format(folder=self.folder, net=self.net, proctrack=self.proctrack)
+            CONF.format(
+                folder=self.folder,
+                net=self.net,
+                proctrack=self.proctrack,
+                first_job=os.getpid() % 50_000 * 1000 + (500 if self.proctrack == "cgroup" else 1),
+            )
         )
         version = "v1" if Path("/sys/fs/cgroup/freezer").exists() else "v2"
         (self.folder / "cgroup.conf").write_text(
             f"CgroupPlugin=cgroup/{version}\nCgroupMountpoint=/sys/fs/cgroup\nCgroupAutomount=no\n"
+        )
+        remove_leftovers()
+        names = [self.host(name) for name in (*HOSTS, "switch")]
+        self.reaper = subprocess.Popen(
+            ["sh", "-c", REAPER, "reaper", *names],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             self._network()
@@ -149,37 +187,67 @@ class MiniSlurm:
     def _daemons(self):
         folder = self.folder
         self._start(
-            *("munged", "munged", "--force", "--foreground", f"--key-file={folder}/munge.key"),
+            *(
+                "munged",
+                *self.words("ctl"),
+                "munged",
+                "--force",
+                "--foreground",
+                f"--key-file={folder}/munge.key",
+            ),
             *(f"--socket={folder}/munge.socket", f"--pid-file={folder}/munged.pid"),
             *(f"--log-file={folder}/munged.log", f"--seed-file={folder}/munged.seed"),
         )
         self._wait("munge", "munge", "-S", f"{folder}/munge.socket", "-n")
         conf = f"{folder}/slurm.conf"
-        self._start("slurmctld", *self._on("ctl"), "/usr/sbin/slurmctld", "-D", "-f", conf)
-        self._wait("the controller", *self._on("ctl"), "scontrol", "ping", contains="UP")
+        self._start("slurmctld", *self.words("ctl"), "/usr/sbin/slurmctld", "-D", "-f", conf)
+        self._wait("the controller", *self.words("ctl"), "scontrol", "ping", contains="UP")
         for name in ("h1", "h2"):
-            self._start(f"slurmd-{name}", *self._on(name), "/usr/sbin/slurmd", "-D", "-N", name, "-f", conf)
+            self._slurmd(name)
+        self.wait_for_idle_nodes()
+
+    def _slurmd(self, name):
+        conf = f"{self.folder}/slurm.conf"
+        self._start(f"slurmd-{name}", *self.words(name), "/usr/sbin/slurmd", "-D", "-N", name, "-f", conf)
+
+    def wait_for_idle_nodes(self):
+        """Wait until both nodes take jobs."""
         idle = ("sinfo", "-h", "-p", "low", "-t", "idle", "-o", "%D")
-        self._wait("two idle nodes", *self._on("ctl"), *idle, contains="2")
+        self._wait("two idle nodes", *self.words("ctl"), *idle, contains="2")
+
+    def lose(self, name):
+        """Let a node die: its network first, then all that runs on it."""
+        self._ip("link", "set", f"to-{name}", "down", inside="switch")
+        pids = subprocess.run(
+            ["ip", "netns", "pids", self.host(name)], capture_output=True, text=True, check=True
+        )
+        for pid in pids.stdout.split():
+            os.kill(int(pid), signal.SIGKILL)
+        self.daemons.pop(f"slurmd-{name}").wait()
+
+    def restore(self, name):
+        """Start a node again that was lost."""
+        self._ip("link", "set", f"to-{name}", "up", inside="switch")
+        self._slurmd(name)
 
     def __exit__(self, *exception):
         subprocess.run(
-            [*self._on("ctl"), "scancel", "-f", "-u", "root"], env=self.environment, check=False, timeout=60
+            [*self.words("ctl"), "scancel", "-f", "-u", "root"], env=self.environment, check=False, timeout=60
         )
-        for daemon in reversed(self.daemons):
+        for daemon in reversed(self.daemons.values()):
             for number in (signal.SIGTERM, signal.SIGKILL):
                 try:
                     os.killpg(daemon.pid, number)
                     daemon.wait(timeout=10)
                 except (ProcessLookupError, subprocess.TimeoutExpired):
                     continue
-        for name in (*HOSTS, "switch"):
-            subprocess.run(["ip", "netns", "del", self.host(name)], check=False)
+        self.reaper.stdin.close()
+        self.reaper.wait(timeout=60)
 
     def run(self, *words, cwd=None, env=None, check=True):
         """Run a command on the controller's host and return what it wrote to stdout."""
         done = subprocess.run(
-            [*self._on("ctl"), *words],
+            [*self.words("ctl"), *words],
             cwd=cwd,
             env=self.environment | (env or {}),
             capture_output=True,

@@ -28,6 +28,7 @@ from mmdl.cli.guard import GuardedHydra
 from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
 from mmdl.cli.presets import presets_last, quoted_text
+from mmdl.cli.submitit_job import tell_slurm
 from mmdl.errors import UserError
 from mmdl.resolvers import register_resolvers
 
@@ -139,6 +140,7 @@ def _execute(hydra: GuardedHydra, found: argparse.Namespace, config_name: str, j
         if mode == RunMode.RUN:
             hydra.run(config_name, job, overrides)
         else:
+            tell_slurm()
             hydra.multirun(config_name, job, overrides)
 
 

@@ -15,6 +15,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from mmdl.cli.config_errors import as_user_error
 from mmdl.cli.disk import disk_full
+from mmdl.cli.submitit_job import job_of_submitit
 from mmdl.cli.values import value_errors
 from mmdl.errors import UserError, UserErrors
 from mmdl.resolvers import register_resolvers
@@ -59,10 +60,14 @@ class Job:
             JobRefusedError: In place of a `UserError` in a single run.
             UserError: In a multirun, where Hydra collects the jobs' results.
         """
+        register_resolvers()  # a launcher's worker composes nothing itself
+        with job_of_submitit():
+            return self._run(cfg)
+
+    def _run(self, cfg: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
-        register_resolvers()  # a launcher's worker composes nothing itself
         is_single = HydraConfig.get().mode != RunMode.MULTIRUN
         try:
             errors = value_errors(cfg) if self.whole else []
