@@ -69,6 +69,7 @@ class Checkpoints(Checkpoint):
         """What every checkpoint carries under the key `mmdl`; the command fills it in."""
         self._saved_at = time.monotonic()
         self._saved_step = -1
+        self._after_validation = False
 
     def state_dict(self) -> dict[str, Any]:
         """Best score and file, and whether the run had decided to stop."""
@@ -111,12 +112,24 @@ class Checkpoints(Checkpoint):
             by_time = bool(trainer.strategy.broadcast(by_time))
         elif trainer.world_size > 1:
             by_time = False
-        if by_steps or by_time:
+        if not (by_steps or by_time):
+            return
+        # Lightning would take a checkpoint from before the validation for one from after it, and leave it out.
+        self._after_validation = validates_next(trainer)
+        if not self._after_validation:
             self.save_last(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the best checkpoint where the monitored metric has improved."""
-        if self.monitor is None or trainer.sanity_checking or trainer.state.fn != "fit":
+        """Save the best checkpoint where the monitored metric has improved, and the last where that was due."""
+        if trainer.sanity_checking or trainer.state.fn != "fit":
+            return
+        self._save_best(trainer)
+        if self._after_validation:
+            self._after_validation = False
+            self.save_last(trainer)
+
+    def _save_best(self, trainer: pl.Trainer) -> None:
+        if self.monitor is None:
             return
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
@@ -153,6 +166,12 @@ class Checkpoints(Checkpoint):
                 for old in sorted(self.folder.glob(pattern), key=step_of)[:-keep]:
                     if old.name != self.best_name:
                         remove_checkpoint(old)
+
+
+def validates_next(trainer: pl.Trainer) -> bool:
+    """Whether a validation follows the batch that has just ended."""
+    fetcher = trainer.fit_loop._data_fetcher
+    return fetcher is not None and trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher)
 
 
 def write_weights(state_dict: dict[str, Any], path: Path) -> None:

@@ -10,7 +10,7 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback, WeightAveraging
 
-from mmdl.callbacks.checkpoints import Checkpoints
+from mmdl.callbacks.checkpoints import Checkpoints, validates_next
 from mmdl.callbacks.random_state import random_state, set_random_state
 from mmdl.errors import Preempted
 from mmdl.runs.stop_signals import stop_signals
@@ -120,7 +120,7 @@ class Preemption(Callback):
         # Nothing of the training is left to do: its last validation or the end of its epoch comes next.
         if asked is None or loop._is_training_done or trainer.should_stop:
             return
-        if not self._validates_next(trainer):
+        if not validates_next(trainer):
             self._save_and_leave(trainer, asked)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -163,11 +163,6 @@ class Preemption(Callback):
     def _signal(self, trainer: pl.Trainer, now: bool = False) -> signal.Signals | None:
         assert self._agreement is not None
         return self._agreement.signal(now)
-
-    def _validates_next(self, trainer: pl.Trainer) -> bool:
-        loop = trainer.fit_loop.epoch_loop
-        fetcher = trainer.fit_loop._data_fetcher
-        return fetcher is not None and loop._should_check_val_fx(fetcher)
 
     def _may_leave_validation(self, trainer: pl.Trainer) -> bool:
         if trainer.state.fn != "fit" or trainer.sanity_checking or trainer.should_stop:

@@ -47,7 +47,7 @@ from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.folder import RunFolder, rank
 from mmdl.runs.handing_back import hand_back, mark_preempting, status_of
-from mmdl.runs.opening import open_run
+from mmdl.runs.opening import check_data, facts, open_run
 from mmdl.runs.stop_signals import children_deaf, stop_signals
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     from mmdl.runs.files import write_json
     from mmdl.runs.manifest import manifest
 
+    if resuming:
+        check_data(run, data.fingerprints(), bool(cfg.allow_changes))
     if rank() != 0:
         return
     if not resuming:
@@ -173,7 +175,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
         )
     write_json(run.manifest_file, manifest(data.fingerprints(), marks))
     data.write_reports(run.path)
-    run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name)
+    run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name, **facts(cfg, resuming))
     log.info("run          %s", run.path)
 
 
@@ -182,6 +184,7 @@ def _trainer(
 ) -> tuple[pl.Trainer, Checkpoints, list[Any]]:
     from mmdl.callbacks.batch_size_finder import BatchSizeFinder
     from mmdl.callbacks.checkpoints import Checkpoints
+    from mmdl.callbacks.continuation import Continuation
     from mmdl.callbacks.preemption import Preemption
     from mmdl.callbacks.random_state import RandomState
     from mmdl.callbacks.train_log import TrainLog
@@ -191,6 +194,9 @@ def _trainer(
 
     callbacks = [instantiate(node) for node in chosen(cfg.callbacks).values()]
     callbacks += [RandomState(), TrainLog()]
+    if resuming:
+        optimizer = {key: cfg.optimizer.get(key) for key in ("_target_", "name")}
+        callbacks.append(Continuation(bool(cfg.allow_changes), optimizer))
     saver = next((c for c in callbacks if isinstance(c, Checkpoints)), None)
     if saver is None:
         saver = Checkpoints(str(run.checkpoints))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,6 +17,24 @@ from mmdl.data.batch_loader import WORKER_TIMEOUT_S, BatchLoader
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
 
 __all__ = ["WORKER_TIMEOUT_S", "DataModule"]
+
+log = logging.getLogger("mmdl")
+
+
+class Moved(NamedTuple):
+    """Where a run goes on that is continued with other batches than it had.
+
+    Attributes:
+        epoch: Which epoch.
+        batch: Number of its first batch, as batches are cut now.
+        steps: Optimizer steps that were done.
+        shift: What `batch` differs by from the number of the batches that were done.
+    """
+
+    epoch: int
+    batch: int
+    steps: int
+    shift: int
 
 
 class DataModule(pl.LightningDataModule):
@@ -57,6 +76,8 @@ class DataModule(pl.LightningDataModule):
         self.seed = seed
         self.overfit_batches = overfit_batches
         self._start = (0, 0)
+        self.moved: Moved | None = None
+        """Set where a run is continued with another number of samples in a batch of all ranks."""
 
     def dataset(self, split: str) -> Dataset[Any]:
         """Data set of a split: maps an array of rows to a whole batch."""
@@ -215,18 +236,40 @@ class DataModule(pl.LightningDataModule):
         if trainer is None:
             return {}
         done = int(trainer.fit_loop.epoch_loop.batch_progress.current.processed)  # type: ignore[attr-defined]
-        epoch = trainer.current_epoch
+        epoch, place = trainer.current_epoch, 0
         if done >= trainer.num_training_batches:
             epoch, done = epoch + 1, 0
+        else:
+            place = int(self.sampler("train").bounds[done])
         return {
             "epoch": epoch,
             "batch": done,
-            "place": int(self.sampler("train").bounds[done]),
+            "place": place,
+            "steps": trainer.global_step,
             "seed": self.seed,
             "global_batch": self.batch_size * trainer.world_size,
+            "accumulated": trainer.accumulate_grad_batches,
+            "moved": None if self.moved is None else list(self.moved),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue at a saved position; another global batch starts at the nearest earlier batch boundary."""
-        place = state_dict.get("place", state_dict["batch"] * state_dict["global_batch"])
-        self._start = (state_dict["epoch"], self.sampler("train").batch_at(place))
+        sampler, place = self.sampler("train"), int(state_dict["place"])
+        trainer = self.trainer
+        assert trainer is not None
+        self._start = (state_dict["epoch"], state_dict["batch"])
+        accumulated: int = trainer.accumulate_grad_batches
+        before = state_dict["global_batch"], state_dict["accumulated"]
+        if before == (self.batch_size * trainer.world_size, accumulated):
+            moved = state_dict["moved"]
+            self.moved = None if moved is None else Moved(*moved)._replace(shift=0)
+            return
+        batch = min(sampler.batch_at(place), len(sampler) - 1) // accumulated * accumulated
+        self._start = (state_dict["epoch"], batch)
+        self.moved = Moved(*self._start, state_dict["steps"], batch - state_dict["batch"])
+        if trainer.is_global_zero:
+            log.warning(
+                "batches of %d samples in place of %d: the epoch goes on at sample %d of %d; %d are seen again",
+                *(self.batch_size * trainer.world_size, state_dict["global_batch"]),
+                *(sampler.bounds[batch], sampler.num_rows, place - sampler.bounds[batch]),
+            )

@@ -105,7 +105,9 @@ class BatchLoader(DataLoader[Any]):
                 return
             except Exception as error:
                 timed_out = isinstance(error, RuntimeError) and _TIMED_OUT in str(error)
-                if self._dead(0.0 if timed_out else 1.0) is not None:  # batches that it had finished are lost, which is another error
+                if (
+                    self._dead(0.0 if timed_out else 1.0) is not None
+                ):  # batches that it had finished are lost, which is another error
                     raise self._death() from None
                 if timed_out:
                     # Both: what was stopped and continued as a whole has been quiet for long, and is not hung.

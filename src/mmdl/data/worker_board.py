@@ -50,7 +50,7 @@ class WorkerBoard:
         count = min(len(task.rows), MOST_ROWS)
         line[_ROWS : _ROWS + count] = task.rows[:count]
         line[_PID], line[_EPOCH], line[_COUNT] = pid, task.epoch, count
-        beat_into(line[_BEAT : _BEAT + 1])  # type: ignore[arg-type]
+        beat_into(line[_BEAT : _BEAT + 1])
         beat()
         line[_BUSY] = 1
 

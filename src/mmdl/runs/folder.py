@@ -172,6 +172,10 @@ class RunFolder:
         """The saved configuration as a DictConfig."""
         return OmegaConf.load(self.config_file)
 
+    def read_manifest(self) -> dict[str, Any]:
+        """What made the run; empty where nothing is written."""
+        return json.loads(self.manifest_file.read_text()) if self.manifest_file.is_file() else {}
+
     def write_summary(self, figures: Mapping[str, Any]) -> None:
         """Merge figures into `summary.json`; a figure is `{"value", "n", "ci95"}`."""
         write_json(self.summary_file, self.read_summary() | dict(figures))

@@ -10,8 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from mmdl.assembly import build_task, chosen, static_errors
 from mmdl.errors import UserError, UserErrors
+from mmdl.runs.changes import FREE
 from mmdl.runs.folder import RunFolder
-from mmdl.runs.opening import FREE_KEYS
+from mmdl.runs.moved_paths import moved
 from mmdl.studies.base import Arm, Study
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _arm(cfg: DictConfig, name: str, settings: dict[str, Any], run: RunFolder, c
     folder = RunFolder(run.path / "arms", name)
     own = {"root": str(folder.root), "id": f"{run.id}.{name}", "dir": str(folder.path)}
     # The saved configuration of a study that is resumed holds its folder where there was ${run.dir}.
-    config = OmegaConf.create(_moved(OmegaConf.to_container(cfg, resolve=False), str(run.path), own["dir"]))
+    config = OmegaConf.create(moved(OmegaConf.to_container(cfg, resolve=False), str(run.path), own["dir"]))
     if settings.get("data.batch_size") == WHOLE:
         settings["data.batch_size"] = count
     for key, value in settings.items():
@@ -86,21 +87,6 @@ def _arm(cfg: DictConfig, name: str, settings: dict[str, Any], run: RunFolder, c
     if wandb is not None:
         wandb.run_id = own["id"]
     return Arm(name, settings, config, folder)
-
-
-def _moved(value: Any, before: str, after: str) -> Any:
-    """Plain containers with paths into another folder.
-
-    >>> _moved({"folder": "runs/x/checkpoints", "other": ["runs/xy", 3]}, "runs/x", "runs/x/arms/a")
-    {'folder': 'runs/x/arms/a/checkpoints', 'other': ['runs/xy', 3]}
-    """
-    if isinstance(value, Mapping):
-        return {key: _moved(item, before, after) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_moved(item, before, after) for item in value]
-    if isinstance(value, str) and (value == before or value.startswith(before + "/")):
-        return after + value[len(before) :]
-    return value
 
 
 def _name_errors(name: str, settings: object) -> list[UserError]:
@@ -159,7 +145,7 @@ def is_other_training(arm: Arm) -> bool:
     ours, theirs = (OmegaConf.to_container(c, resolve=True) for c in (arm.config, arm.run.read_config()))
     assert isinstance(ours, dict)
     assert isinstance(theirs, dict)
-    return any(ours.get(k) != theirs.get(k) for k in (ours.keys() | theirs.keys()) - {*FREE_KEYS, "study"})
+    return any(ours.get(k) != theirs.get(k) for k in (ours.keys() | theirs.keys()) - {*FREE, "study"})
 
 
 def _callback_errors(cfg: DictConfig, study: Study) -> list[UserError]:

@@ -191,8 +191,12 @@ class Task(pl.LightningModule):
         elif isinstance(limit, float):
             batches = max(1, int(batches * limit))
         steps = -(-batches // trainer.accumulate_grad_batches)
+        first, done = 0, 0
+        if data.moved is not None:  # the steps that were done held other numbers of samples
+            first = data.moved.epoch
+            done = data.moved.steps - data.moved.batch // trainer.accumulate_grad_batches
         epochs = trainer.max_epochs if trainer.max_epochs is not None and trainer.max_epochs > 0 else None
-        total = steps * epochs if epochs is not None else None
+        total = done + steps * (epochs - first) if epochs is not None else None
         if trainer.max_steps > 0:
             total = min(trainer.max_steps, total) if total is not None else trainer.max_steps
         return max(1, total if total is not None else steps)

@@ -1,0 +1,66 @@
+"""What a run that is continued with a changed configuration needs, beyond what Lightning restores."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+
+from mmdl.data.base import DataModule
+from mmdl.runs.checkpoint_io import MMDL_KEY
+from mmdl.tasks.base import Task
+
+
+class Continuation(Callback):
+    """Counts batches as they are cut now, and lets changed settings of the optimizer and the schedule take effect.
+
+    Lightning counts on from the batches that were done, which were of another size; and it restores the learning
+    rate, its schedule and all else of the optimizer's groups from the checkpoint, whatever the configuration says.
+
+    Args:
+        changed: The configuration may differ from that of the checkpoint (`allow_changes=true`).
+        optimizer: Its node of the configuration, as plain values; moments of another optimizer are not loaded.
+    """
+
+    def __init__(self, changed: bool = False, optimizer: dict[str, Any] | None = None) -> None:
+        self.changed = changed
+        self.optimizer = optimizer or {}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Leave the moments of another optimizer out."""
+        before = (checkpoint.get(MMDL_KEY) or {}).get("config", {}).get("optimizer") or {}
+        if self.changed and any(before.get(key) != self.optimizer.get(key) for key in ("_target_", "name")):
+            checkpoint["optimizer_states"] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """After all was restored."""
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        if data.moved is not None and data.moved.shift:
+            current = trainer.fit_loop.epoch_loop.batch_progress.current
+            for name in ("ready", "started", "processed", "completed"):
+                setattr(current, name, getattr(current, name) + data.moved.shift)
+        if self.changed:
+            assert isinstance(pl_module, Task)
+            _renew(trainer, pl_module)
+
+
+def _renew(trainer: pl.Trainer, task: Task) -> None:
+    """The groups and the schedule as the configuration has them, at the step of the run."""
+    optimizer, fresh = task.build_optimizer(task.total_steps())
+    groups = trainer.optimizers[0].param_groups
+    for group, made in zip(groups, optimizer.param_groups, strict=True):
+        group.update({name: value for name, value in made.items() if name != "params"})
+    schedule: Any = trainer.lr_scheduler_configs[0].scheduler
+    for name in ("base_lrs", "total_steps", "_schedule_phases"):
+        if hasattr(fresh, name):
+            setattr(schedule, name, getattr(fresh, name))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch expects to be asked within a step only
+        rates = schedule.get_lr()
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
+    schedule._last_lr = list(rates)
