@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 import time
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 from mmdl.errors import UserError
 from mmdl.runs.agreement import failing_together
 from mmdl.runs.checkpoint_files import FORMAT, MMDL_KEY, clean_checkpoints, remove_checkpoint, step_of
-from mmdl.runs.files import atomic_write
+from mmdl.runs.files import writing
+from mmdl.runs.stream_safetensors import stream_safetensors
 
 AGREE_EVERY = 20
 """Ranks agree on whether it is time to save after so many steps: a broadcast in each step would cost too much."""
@@ -91,8 +88,9 @@ class Checkpoints(Checkpoint):
         """Tidy up after an interrupted run; don't train on where the run had stopped early."""
         self._saved_at = time.monotonic()
         if trainer.is_global_zero:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            clean_checkpoints(self.folder)
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                clean_checkpoints(self.folder)
             for orphan in self.folder.glob("*.ckpt"):
                 if step_of(orphan) > trainer.global_step:
                     remove_checkpoint(orphan)
@@ -184,17 +182,5 @@ def write_weights(state_dict: dict[str, Any], path: Path) -> None:
     Raises:
         WriteError: if it can't be written.
     """
-    tensors = {
-        name.removeprefix("model."): t.detach().cpu().contiguous().clone() for name, t in state_dict.items()
-    }
-
-    def write(handle: BinaryIO) -> None:
-        try:
-            save_file(tensors, handle.name)
-        except SafetensorError as error:
-            code = re.search(r"code: (\d+)", str(error))  # of the system, in a text of Rust's
-            if code is None:
-                raise
-            raise OSError(int(code.group(1)), os.strerror(int(code.group(1)))) from error
-
-    atomic_write(path, write, need=sum(t.nbytes for t in tensors.values()))
+    tensors = {name.removeprefix("model."): tensor for name, tensor in state_dict.items()}
+    stream_safetensors(path, tensors, lambda names: {name: tensors[name].cpu() for name in names})

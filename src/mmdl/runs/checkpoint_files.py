@@ -25,18 +25,20 @@ FORMAT = 1
 _FIX = "resume=RUN or run=RUN chooses the newest valid checkpoint by itself"
 
 
-class DamagedCheckpoint(UserError):
-    """A checkpoint that can't be used and is passed over where there is another.
+class NewerCheckpoint(UserError):
+    """A checkpoint of a newer mmdl: it is not passed over, since going on from an older one would undo its steps.
 
     Args:
         path: The file.
-        reason: What is wrong with it.
+        version: Its format.
     """
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-        super().__init__(f"{path} {reason}", fix=_FIX)
+    def __init__(self, path: Path, version: Any) -> None:
+        super().__init__(
+            f"{path} was written by a newer mmdl: its format is {version}",
+            valid=f"format {FORMAT} and older",
+            fix="upgrade mmdl: pip install --upgrade mmdl",
+        )
 
 
 def checksum_file(path: Path) -> Path:
@@ -78,8 +80,8 @@ def read_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
         Lightning's checkpoint dict, on the CPU.
 
     Raises:
-        DamagedCheckpoint: if it is torn, altered, or not a checkpoint of mmdl.
-        UserError: if it is missing, or of a newer mmdl.
+        UserError: if it is missing, torn, altered, or not a checkpoint of mmdl.
+        NewerCheckpoint: if it is of a newer mmdl.
     """
     path = Path(path)
     if not path.is_file():
@@ -89,18 +91,14 @@ def read_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
             _verify(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise DamagedCheckpoint(path, f"can't be read: {error.strerror or error}") from error
+        raise UserError(f"{path} can't be read: {error.strerror or error}", fix=_FIX) from error
     except _NOT_A_CHECKPOINT as error:
-        raise DamagedCheckpoint(path, f"is not a checkpoint: {_first_line(error)}") from error
+        raise UserError(f"{path} is not a checkpoint: {_first_line(error)}", fix=_FIX) from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(MMDL_KEY), dict):
-        raise DamagedCheckpoint(path, "was not written by mmdl")
+        raise UserError(f"{path} was not written by mmdl", valid="a checkpoint of a run folder", fix=_FIX)
     version = checkpoint[MMDL_KEY].get("format", FORMAT)
     if not isinstance(version, int) or version > FORMAT:
-        raise UserError(
-            f"{path} was written by a newer mmdl: its format is {version}",
-            valid=f"format {FORMAT} and older",
-            fix="upgrade mmdl: pip install --upgrade mmdl",
-        )
+        raise NewerCheckpoint(path, version)
     return checkpoint
 
 
@@ -114,16 +112,20 @@ _NOT_A_CHECKPOINT = (
 def _verify(path: Path) -> None:
     recorded = recorded_digests(path)
     if not recorded:
-        raise DamagedCheckpoint(
-            path, f"has no {checksum_file(path).name} beside it: it is foreign or was not finished"
-        )
+        name = checksum_file(path).name
+        raise UserError(f"{path} has no {name} beside it: it is foreign or was not finished", fix=_FIX)
     if sha256(path) not in recorded:
-        raise DamagedCheckpoint(path, "is damaged: its content does not match its SHA-256")
+        raise UserError(f"{path} is damaged: its content does not match its SHA-256", fix=_FIX)
 
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+def open_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
+    """As `read_checkpoint`, without reading tensors that can stay on disk until they are needed."""
+    return read_checkpoint(path, verify)
 
 
 def newest_checkpoint(folder: Path, pattern: str = "last-*.ckpt") -> tuple[Path, dict[str, Any]] | None:
@@ -139,25 +141,24 @@ def newest_checkpoint(folder: Path, pattern: str = "last-*.ckpt") -> tuple[Path,
     Raises:
         UserError: if there are some and none is valid, or the newest is of a newer mmdl.
     """
-    damaged: list[DamagedCheckpoint] = []
+    damaged: list[str] = []
     for path in sorted(folder.glob(pattern), key=step_of, reverse=True):
         try:
-            found = path, read_checkpoint(path)
-        except DamagedCheckpoint as error:
-            damaged.append(error)
+            checkpoint = open_checkpoint(path)
+        except NewerCheckpoint:
+            raise
+        except UserError as error:
+            damaged.append(error.given)
             continue
-        for passed in damaged:
-            log.warning("%s; %s is used instead", passed.given, path.name)
-        return found
+        for reason in damaged:
+            log.warning("%s; %s is used instead", reason, path.name)
+        return path, checkpoint
     if not damaged:
         return None
     raise UserError(
-        "; ".join(
-            [f"none of the {len(damaged)} checkpoints in {folder} is valid"]
-            + [f"{error.path.name} {error.reason}" for error in damaged]
-        ),
-        valid="a copy of one of these files with its .sha256, from a backup",
-        fix=f"put it there and resume, or begin anew with another run.id; to begin this run anew: rm -r {folder}",
+        "\n  ".join([f"no checkpoint in {folder} is valid:", *damaged]),
+        valid="a copy of one of these files and its .sha256, from a backup",
+        fix=f"put it there and resume; or begin anew, with another run.id or after rm -r {folder}",
     )
 
 
@@ -170,7 +171,7 @@ def newest_valid(folder: Path, pattern: str = "last-*.ckpt") -> Path | None:
     """
     for path in sorted(folder.glob(pattern), key=step_of, reverse=True):
         try:
-            read_checkpoint(path)
+            open_checkpoint(path)
         except UserError as error:
             log.warning("%s; an older checkpoint is used", error.given)
             continue

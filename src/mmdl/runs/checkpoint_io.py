@@ -101,6 +101,7 @@ class _Hashing:
 
     def __init__(self, handle: BinaryIO) -> None:
         self.handle = handle
+        self.name = handle.name
         self.sha256 = hashlib.sha256()
         self.error: OSError | None = None
 

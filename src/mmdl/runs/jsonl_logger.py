@@ -80,9 +80,8 @@ class JsonlLogger(Logger):
         """Close the file; the next line opens it again."""
         handle, self._handle = self._handle, None
         if handle is not None:
-            with suppress(
-                OSError
-            ):  # closing tries again to write a line that could not be written, which was said
+            # Closing tries again to write a line that could not be written, which was said.
+            with suppress(OSError):
                 handle.close()
 
 

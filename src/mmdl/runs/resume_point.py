@@ -10,7 +10,7 @@ from mmdl.runs.agreement import agree
 from mmdl.runs.checkpoint_files import (
     log,
     newest_checkpoint,
-    read_checkpoint,
+    open_checkpoint,
     step_of,
 )
 from mmdl.runs.same_model import check_same_model
@@ -108,7 +108,7 @@ def ending(trainer: pl.Trainer, task: pl.LightningModule, folder: Path, best_nam
 
     last, _, best = str(agree(trainer, task, decide)).partition("/")
     for name in {last, best} - loaded.keys():
-        loaded[name] = read_checkpoint(folder / name, verify=False)
+        loaded[name] = open_checkpoint(folder / name, verify=False)
     return Ending(loaded[last], loaded[best], best == (best_name or last))
 
 
@@ -118,7 +118,7 @@ def _best(folder: Path, best_name: str, loaded: dict[str, dict[str, Any]]) -> st
     failed = ""
     for path in (folder / best_name, *sorted(older, key=step_of, reverse=True)):
         try:
-            loaded[path.name] = read_checkpoint(path)
+            loaded[path.name] = open_checkpoint(path)
         except UserError as error:
             failed = failed or error.given
             continue

@@ -91,12 +91,15 @@ def _half_a_file(killer, name):
 
 def _half_the_weights(killer):
     from mmdl.callbacks import checkpoints
+    from mmdl.runs import files
 
-    def half(tensors, path):
-        Path(path).write_bytes(bytes(1000))
+    def half(path, *arguments):
+        temporary = path.with_name(f"{files.TEMPORARY}{os.getpid()}-{path.name}")
+        temporary.write_bytes(bytes(1000))
         killer.pass_by()
+        temporary.unlink()
 
-    before(checkpoints, "save_file", half)
+    before(checkpoints, "stream_safetensors", half)
 
 
 def _half_a_line(killer):
