@@ -1,4 +1,4 @@
-"""Damaged, foreign and unfit checkpoints: the one before is used with a warning, or the run is refused; nothing runs."""
+"""Damaged and foreign checkpoints: the one before is used, with a warning, or the run is refused; nothing is run."""
 
 import hashlib
 import json

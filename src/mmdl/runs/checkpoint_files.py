@@ -6,6 +6,7 @@ import logging
 import pickle
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +129,17 @@ def open_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
     return read_checkpoint(path, verify)
 
 
-def newest_checkpoint(folder: Path, pattern: str = "last-*.ckpt") -> tuple[Path, dict[str, Any]] | None:
+def newest_checkpoint(
+    folder: Path,
+    pattern: str = "last-*.ckpt",
+    read: Callable[[Path], dict[str, Any]] = open_checkpoint,
+) -> tuple[Path, dict[str, Any]] | None:
     """The newest checkpoint that verifies, loaded; damaged ones are passed over with a warning.
 
     Args:
         folder: A run's checkpoints.
         pattern: Which of them.
+        read: Verifies and loads one.
 
     Returns:
         Its path and content; None where there is no file of that pattern.
@@ -144,7 +150,7 @@ def newest_checkpoint(folder: Path, pattern: str = "last-*.ckpt") -> tuple[Path,
     damaged: list[str] = []
     for path in sorted(folder.glob(pattern), key=step_of, reverse=True):
         try:
-            checkpoint = open_checkpoint(path)
+            checkpoint = read(path)
         except NewerCheckpoint:
             raise
         except UserError as error:

@@ -114,7 +114,7 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], None], need: int = 0) -
                 write(handle)
                 handle.flush()
             finally:
-                written = os.fstat(handle.fileno()).st_size
+                written = handle.tell()
             os.fsync(handle.fileno())
         temporary.replace(path)
         sync_folder(path.parent)

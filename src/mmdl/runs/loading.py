@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from mmdl.errors import UserError
-from mmdl.runs.checkpoint_files import MMDL_KEY, newest_valid, read_checkpoint
+from mmdl.runs.checkpoint_files import MMDL_KEY, newest_checkpoint, read_checkpoint
 from mmdl.runs.folder import RunFolder, find_run
 from mmdl.runs.same_model import check_same_model
 
@@ -53,40 +53,52 @@ def load_run(root: Path, wanted: str, weights: str = "best") -> LoadedRun:
         UserError: if there is no such run, or it has no valid checkpoint.
     """
     run = find_run(root, wanted)
-    path: Path | None
     if weights == "best":
-        path = _best(run)
+        found = _best(run)
     elif weights == "last":
-        path = newest_valid(run.checkpoints)
+        found = newest_checkpoint(run.checkpoints, read=read_checkpoint)
     else:
         path = Path(weights).expanduser()
-        if not path.is_file():
+        if not path.exists():
             raise UserError(
                 f"there is no checkpoint {weights!r}",
-                valid="best, last, or a .ckpt file: "
-                + ", ".join(p.name for p in sorted(run.checkpoints.glob("*.ckpt"))),
+                valid="best, last, or a .ckpt file: " + _names(run),
                 fix="weights=best",
             )
-    if path is None:
+        found = path, read_checkpoint(path)
+    if found is None:
         raise UserError(
-            f"the run {run.id!r} has no valid checkpoint in {run.checkpoints}",
+            f"the run {run.id!r} has no checkpoint in {run.checkpoints}",
             valid="a run that saved one",
             fix=f"python -m mmdl train resume={run.id}",
         )
-    checkpoint = read_checkpoint(path)
+    path, checkpoint = found
     config = OmegaConf.create(checkpoint[MMDL_KEY]["config"])
     OmegaConf.set_struct(config, False)
     return LoadedRun(run, config, checkpoint, path)
 
 
-def _best(run: RunFolder) -> Path | None:
+def _names(run: RunFolder) -> str:
+    return ", ".join(path.name for path in sorted(run.checkpoints.glob("*.ckpt")))
+
+
+def _best(run: RunFolder) -> tuple[Path, dict[str, Any]] | None:
     """The best checkpoint that the newest valid one names; without one, that itself."""
-    last = newest_valid(run.checkpoints)
+    last = newest_checkpoint(run.checkpoints, read=read_checkpoint)
     if last is None:
-        return newest_valid(run.checkpoints, "best-*.ckpt")
-    for state in read_checkpoint(last)["callbacks"].values():
+        return newest_checkpoint(run.checkpoints, "best-*.ckpt", read_checkpoint)
+    for state in last[1]["callbacks"].values():
         if isinstance(state, dict) and state.get("best_name"):
-            return run.checkpoints / str(state["best_name"])
+            path = run.checkpoints / str(state["best_name"])
+            try:
+                return path, read_checkpoint(path)
+            except UserError as error:
+                # Figures of other weights than were asked for would pass for the best.
+                raise UserError(
+                    error.given,
+                    valid=f"best, last, or a .ckpt file: {_names(run)}",
+                    fix=f"run={run.id} weights=last",
+                ) from error
     return last
 
 

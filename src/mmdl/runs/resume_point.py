@@ -96,13 +96,13 @@ def ending(trainer: pl.Trainer, task: pl.LightningModule, folder: Path, best_nam
 
     def decide() -> str:
         found = newest_checkpoint(folder)
-        assert found is not None, "training ended without a checkpoint"
-        last, loaded[found[0].name] = found
-        if step_of(last) != trainer.global_step:
+        if found is None or step_of(found[0]) != trainer.global_step:
+            before = f"it goes on from step {step_of(found[0])}" if found else "it begins anew"
             raise UserError(
                 f"the checkpoint of the last step, {trainer.global_step}, is damaged or gone from {folder}",
-                fix=f"resume the run: it goes on from step {step_of(last)}",
+                fix=f"resume the run: {before}",
             )
+        last, loaded[found[0].name] = found
         best = _best(folder, best_name, loaded) if best_name else last.name
         return f"{last.name}/{best or last.name}"
 
