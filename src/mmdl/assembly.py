@@ -154,10 +154,14 @@ def many_ranks(trainer: Mapping[Any, Any]) -> bool:
     import torch
 
     devices = trainer["devices"]
-    if str(devices) in ("auto", "-1"):
+    words = str(devices).strip("[] ").split(",")
+    if words in (["auto"], ["-1"]):
         on_gpu = torch.cuda.is_available() and str(trainer["accelerator"]) in ("auto", "gpu", "cuda")
-        devices = torch.cuda.device_count() if on_gpu else 1
-    count = len(devices) if isinstance(devices, list) else int(devices)
+        count = torch.cuda.device_count() if on_gpu else 1
+    elif len(words) == 1 and not isinstance(devices, list):
+        count = int(words[0]) if words[0].isdigit() else 1  # what else there is, Lightning refuses
+    else:
+        count = sum(bool(word.strip()) for word in words)  # [0, 1], or "0,1" as Lightning reads it
     return count * int(trainer["num_nodes"] or 1) > 1
 
 
@@ -170,8 +174,10 @@ def build_trainer(
     from mmdl.allocator import keep_freed_memory
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
     from mmdl.runs.hardware import remember_no_gpu, resolve_precision
+    from mmdl.strategies.leaving import leave_at_exit
 
     quiet_console()
+    leave_at_exit()
     if device_of(cfg).type == "cpu":
         keep_freed_memory()
         remember_no_gpu()

@@ -55,6 +55,7 @@ class ContrastiveTask(Task):
             depends on the whole batch.
     """
 
+    joins_ranks = True
     predict_example = 'image=FILE texts="a red circle|a blue square"'
 
     def __init__(
@@ -96,7 +97,10 @@ class ContrastiveTask(Task):
             else encoded_in_parts(self.model, batch, self.micro_batch)
         )
         ids = batch["image_ids"]
-        return Pairs(image, text, ids, ids[batch["image_index"]])
+        caption_ids = ids[batch["image_index"]]
+        if self.idle:  # it was encoded, so that the gradients of all ranks arrive
+            return Pairs(image[:0], text[:0], ids[:0], caption_ids[:0])
+        return Pairs(image, text, ids, caption_ids)
 
     def losses(self, batch: ImageTextBatch) -> dict[str, Tensor]:
         """`loss`: of all pairs of the batch, as a mean over the ranks; all ranks must call this together."""
