@@ -169,8 +169,10 @@ def build_trainer(
     from mmdl.allocator import keep_freed_memory
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
     from mmdl.runs.hardware import remember_no_gpu, resolve_precision
+    from mmdl.strategies.leaving import leave_at_exit
 
     quiet_console()
+    leave_at_exit()
     if device_of(cfg).type == "cpu":
         keep_freed_memory()
         remember_no_gpu()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mmdl.errors import UserError
@@ -18,9 +18,12 @@ def device_count(trainer: Mapping[Any, Any]) -> int:
         trainer: Plain values.
     """
     devices = trainer["devices"]
-    if str(devices) in ("auto", "-1"):
+    words = str(devices).strip("[] ").split(",")
+    if words in (["auto"], ["-1"]):
         return _visible_gpus(trainer) or 1
-    return len(devices) if isinstance(devices, Sequence) and not isinstance(devices, str) else int(devices)
+    if len(words) == 1 and not str(devices).startswith("["):
+        return int(words[0]) if words[0].isdigit() else 1  # what else there is, Lightning refuses
+    return sum(bool(word.strip()) for word in words)  # [0, 1], or "0,1" as Lightning reads it
 
 
 def _visible_gpus(trainer: Mapping[Any, Any]) -> int:

@@ -78,6 +78,7 @@ class DataModule(pl.LightningDataModule):
         self._start = (0, 0)
         self.moved: Moved | None = None
         """Set where a run is continued with another number of samples in a batch of all ranks."""
+        self._trained: GroupedBatchSampler | None = None
 
     def dataset(self, split: str) -> Dataset[Any]:
         """Data set of a split: maps an array of rows to a whole batch."""
@@ -220,7 +221,13 @@ class DataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled training batches, from the position of the run."""
+        self._trained = self.sampler("train")
         return self.loader("train")
+
+    def share(self, batch: int) -> tuple[int, int]:
+        """Samples of a training batch of the epoch: on this rank, and on all; (0, n) on a rank that is idle."""
+        assert self._trained is not None
+        return self._trained.share(batch)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Validation batches: every sample once."""

@@ -56,18 +56,19 @@ def spread_rows(count: int, most: int | None = None) -> IntArray:
 
 
 class GroupedBatchSampler(Sampler[IntArray]):
-    """Yields one rank's share of each global batch, as an array of rows.
+    """Yields what one rank has of an epoch, as arrays of rows.
 
-    A global batch is the next `batch_size * world_size` rows of the order, split evenly into neighbouring parts, so
-    that a group lies on as few ranks as possible and every number of ranks sees the same global order. The last batch
-    may be smaller. In training a last batch with fewer rows than ranks is left out; in evaluation nothing is left out
-    or repeated, so ranks may differ by one batch.
+    In training a global batch is the next `batch_size * world_size` rows of the order, split evenly into neighbouring
+    parts, so that a group lies on as few ranks as possible and every number of ranks sees the same global batches. The
+    last one may be smaller. With fewer rows than ranks, an idle rank gets a row of it that must not count: `share` says
+    so. In evaluation batches are the same on any number of ranks, which take them in turns: nothing is left out or
+    repeated, every sample stands among the same others, and ranks may differ by one batch.
 
     Args:
         offsets: `(G + 1,)` int64 row offsets of the groups.
         batch_size: Rows in a batch of one rank.
         seed: Seed of the order.
-        shuffle: False walks the rows in their order (evaluation).
+        shuffle: True is training; False walks the rows in their order (evaluation).
         group: Keep the rows of a group together.
         rank: This process's rank.
         world_size: Number of ranks.
@@ -96,6 +97,7 @@ class GroupedBatchSampler(Sampler[IntArray]):
         self.offsets = np.asarray(offsets, dtype=np.int64)
         self.batch_size = batch_size
         self.seed = seed
+        self.training = shuffle
         self.shuffle = shuffle and not limit
         self.group = group
         self.rank = rank
@@ -113,19 +115,25 @@ class GroupedBatchSampler(Sampler[IntArray]):
 
     @cached_property
     def bounds(self) -> IntArray:
-        """`(B + 1,)` int64: global batch `b` is made of the places `bounds[b]` to `bounds[b + 1] - 1` of the order."""
-        step = self.batch_size * self.world_size
-        if self.even and self.num_rows >= self.world_size:
-            batches = -(-self.num_rows // step)
-            return np.arange(batches + 1, dtype=np.int64) * self.num_rows // batches
-        full, rest = divmod(self.num_rows, step)
-        batches = full + (1 if rest >= (self.world_size if self.shuffle else 1) else 0)
+        """`(B + 1,)` int64: batch `b` of all ranks is made of the places `bounds[b]` to `bounds[b + 1] - 1`."""
+        step = self.batch_size * (self.world_size if self.training else 1)
+        batches = -(-self.num_rows // step)
+        if self.even:
+            return np.arange(batches + 1, dtype=np.int64) * self.num_rows // max(1, batches)
         return np.minimum(np.arange(batches + 1, dtype=np.int64) * step, self.num_rows)
 
     def __len__(self) -> int:
-        """Number of global batches an epoch, whatever the position."""
+        """Number of batches an epoch on the rank with most, whatever the position."""
         batches = len(self.bounds) - 1
+        if not self.training:
+            return -(-batches // self.world_size)
         return min(batches, self.limit) if self.limit else batches
+
+    def share(self, batch: int) -> tuple[int, int]:
+        """Rows of a training batch: on this rank, and on all; (0, n) on a rank whose row must not count."""
+        joined = int(self.bounds[batch + 1] - self.bounds[batch])
+        rows, left = divmod(joined, self.world_size)
+        return rows + (self.rank < left), joined
 
     def batch_at(self, place: int) -> int:
         """The batch that the row at a place of the order lies in."""
@@ -144,11 +152,13 @@ class GroupedBatchSampler(Sampler[IntArray]):
         return grouped_order(self.offsets, self.seed, epoch, self.group)
 
     def __iter__(self) -> Iterator[IntArray]:
-        epoch = self.epoch
-        first = self.start[1] if epoch == self.start[0] else 0
-        order = self.rows_of(epoch)
+        order = self.rows_of(self.epoch)
+        if not self.training:
+            for batch in range(self.rank, len(self.bounds) - 1, self.world_size):
+                yield order[self.bounds[batch] : self.bounds[batch + 1]]
+            return
+        first = self.start[1] if self.epoch == self.start[0] else 0
         for batch in range(first, len(self)):
             rows = order[self.bounds[batch] : self.bounds[batch + 1]]
-            share = np.array_split(rows, self.world_size)[self.rank]
-            if len(share):
-                yield share
+            own = np.array_split(rows, self.world_size)[self.rank]
+            yield own if len(own) else rows[:1]

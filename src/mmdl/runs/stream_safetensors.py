@@ -71,7 +71,7 @@ def stream_safetensors(
             tensors = read(names)
             for name in names:
                 flat = tensors[name].detach().contiguous().reshape(-1)
-                handle.write(memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else b"")
+                handle.write(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
 
     atomic_write(path, write, need=8 + len(text) + end)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
@@ -19,6 +20,7 @@ from mmdl.evaluators.base import EvaluationContext, Evaluator, Result, qualified
 from mmdl.models.layers.eval_mode import eval_mode
 from mmdl.optim.groups import freeze as freeze_groups
 from mmdl.optim.groups import parameter_groups
+from mmdl.strategies.buffers import agree_on_buffers
 
 
 class TaskOptions(TypedDict, total=False):
@@ -49,6 +51,8 @@ class Task(pl.LightningModule):
         channels_last: Keep images and convolutions in channels-last memory order.
     """
 
+    joins_ranks: ClassVar[bool] = False
+    """Whether `losses` are taken over all ranks already, so that their mean over the ranks is what one process has."""
     predict_example: ClassVar[str] = "image=FILE"
     """What `mmdl predict run=RUN` needs besides, for the card at the end of a run."""
 
@@ -98,6 +102,8 @@ class Task(pl.LightningModule):
         self.grad_norm: Tensor | None = None
         self._collected: list[dict[str, Tensor]] = []
         self._eval_loss: list[tuple[Tensor, int]] = []
+        self.idle = False
+        """This rank has no sample of the training batch; the one that it was given must not count."""
 
     # -- what a subclass gives --------------------------------------------------------------------------------------
 
@@ -145,9 +151,26 @@ class Task(pl.LightningModule):
     # -- training ---------------------------------------------------------------------------------------------------
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """Losses of one batch; the callbacks log them, so that nothing here waits for the device."""
+        """Losses of one batch; the callbacks log them, so that nothing here waits for the device.
+
+        On several ranks their mean over the ranks, and that of their gradients, is what one process has on the joined
+        batch, however unequal the shares are.
+        """
+        weight = self._share_of(batch_idx)
         losses = self.losses(batch)
+        if weight != 1 and not self.joins_ranks:
+            losses = {name: value * weight for name, value in losses.items()}
         return {name: value if name == "loss" else value.detach() for name, value in losses.items()}
+
+    def _share_of(self, batch_idx: int) -> float:
+        """Samples of this rank over the mean of all ranks."""
+        ranks = self.trainer.world_size
+        if ranks == 1:
+            return 1.0
+        data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        own, joined = data.share(batch_idx)
+        self.idle = own == 0
+        return own * ranks / joined
 
     def configure_optimizers(self) -> Any:
         """The optimizer over the layer groups, and the schedule in optimizer steps."""
@@ -225,8 +248,9 @@ class Task(pl.LightningModule):
     test_step = validation_step
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the outputs of the last evaluation."""
+        """Forget the outputs of the last evaluation; all ranks take the buffers of the first."""
         self._collected, self._eval_loss = [], []
+        agree_on_buffers(self.trainer)
 
     on_test_epoch_start = on_validation_epoch_start
 
@@ -255,13 +279,15 @@ class Task(pl.LightningModule):
             Arrays by name in the order of the rows, the mean loss, and over how many samples it was taken.
         """
         trainer = self.trainer
-        own = rows[trainer.global_rank :: trainer.world_size]
+        size, count = data.eval_batch_size, len(rows)
+        own = range(trainer.global_rank * size, count, trainer.world_size * size)
+        agree_on_buffers(trainer)
         kept = self._collected, self._eval_loss
         self._collected, self._eval_loss = [], []
         try:
             with eval_mode(self), trainer.precision_plugin.val_step_context():
-                for start in range(0, len(own), data.eval_batch_size):
-                    batch = data.dataset(split)[own[start : start + data.eval_batch_size]]
+                for start in own:
+                    batch = data.dataset(split)[rows[start : start + size]]
                     self.validation_step({name: value.to(self.device) for name, value in batch.items()}, 0)
             outputs, loss, count = self._gathered()
         finally:
@@ -291,14 +317,14 @@ class Task(pl.LightningModule):
 
     def _gathered(self) -> tuple[dict[str, np.ndarray[Any, Any]], float, int]:
         """Outputs of all ranks in sample order, with the summed loss and its count."""
-        loss = float(sum(value.double().item() * n for value, n in self._eval_loss))
+        losses = [value.double().item() * n for value, n in self._eval_loss]
         count = sum(n for _, n in self._eval_loss)
         names = list(self._collected[0]) if self._collected else []
         own = {name: torch.cat([part[name] for part in self._collected]).numpy() for name in names}
-        parts: list[Any] = [(own, loss, count)]
+        parts: list[Any] = [(own, losses, count)]
         if self.trainer.world_size > 1:
             parts = [None] * self.trainer.world_size
-            torch.distributed.all_gather_object(parts, (own, loss, count))
+            torch.distributed.all_gather_object(parts, (own, losses, count))
         filled = [part for part, _, _ in parts if part]
         merged = {
             name: np.concatenate([part[name] for part in filled]) for name in (filled[0] if filled else {})
@@ -311,4 +337,5 @@ class Task(pl.LightningModule):
         merged = {
             name: value[orders["/".join([*name.split("/")[:-1], ""])]] for name, value in merged.items()
         }
-        return merged, sum(part[1] for part in parts), sum(part[2] for part in parts)
+        # rounded once: the sum of the batches does not depend on which rank had them
+        return merged, math.fsum(loss for part in parts for loss in part[1]), sum(part[2] for part in parts)

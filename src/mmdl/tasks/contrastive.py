@@ -56,6 +56,7 @@ class ContrastiveTask(Task):
     """
 
     splits_batches = True
+    joins_ranks = True
     predict_example = 'image=FILE texts="a red circle|a blue square"'
 
     def __init__(
@@ -97,7 +98,10 @@ class ContrastiveTask(Task):
             else encoded_in_parts(self.model, batch, self.micro_batch)
         )
         ids = batch["image_ids"]
-        return Pairs(image, text, ids, ids[batch["image_index"]])
+        caption_ids = ids[batch["image_index"]]
+        if self.idle:  # it was encoded, so that the gradients of all ranks arrive
+            return Pairs(image[:0], text[:0], ids[:0], caption_ids[:0])
+        return Pairs(image, text, ids, caption_ids)
 
     def losses(self, batch: ImageTextBatch) -> dict[str, Tensor]:
         """`loss`: of all pairs of the batch, as a mean over the ranks; all ranks must call this together."""

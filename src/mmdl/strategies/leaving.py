@@ -1,0 +1,24 @@
+"""The end of a process that talked to others."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+
+import torch.distributed as dist
+
+
+def leave_at_exit() -> None:
+    """Let this process leave its group before the interpreter is taken down.
+
+    Where DDP's reducer, garbage by then, is the last to hold a gloo group, the group's threads are joined by a garbage
+    collection that holds the interpreter's lock, which one of them may be waiting for: a finished run would not end.
+    """
+    atexit.unregister(_leave)
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if dist.is_available() and dist.is_initialized() and dist.get_backend() == "gloo":
+        gc.collect()  # the reducers first
+        dist.destroy_process_group()
