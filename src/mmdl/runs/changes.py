@@ -95,7 +95,7 @@ def changes(saved: DictConfig, cfg: DictConfig, overrides: Sequence[str]) -> lis
         # What the program fills in from the data is still null in a node that was chosen anew.
         filled_in = isinstance(after, Mapping)
         for change in _leaves(path, before, after):
-            if change.before != change.after and not (filled_in and change.after in (None, ABSENT)):
+            if change.before != change.after and not (filled_in and change.after is None):
                 found[change.key] = change
     return sorted(found.values(), key=lambda change: change.key)
 
