@@ -72,6 +72,16 @@ def test_changes_are_taken_over_whole():
     assert "run" not in saved
 
 
+def test_a_batch_size_that_was_found_stays():
+    saved = OmegaConf.create({**SAVED, "find_batch_size": True})
+    cfg = OmegaConf.create({**SAVED, "data": {**SAVED["data"], "batch_size": 64, "num_classes": None}})
+    assert changes(saved, cfg, ["data=a"]) == []
+    apply(saved, cfg, ["data=a"])
+    assert saved.data == SAVED["data"]
+    apply(saved, cfg, ["data.batch_size=64"])
+    assert saved.data.batch_size == 64
+
+
 def test_presets_of_a_command_line():
     assert presets_of(["+experiment=vqa", "+debug=overfit", "seed=1"]) == {
         "experiment": "vqa",
