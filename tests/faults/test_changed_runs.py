@@ -8,7 +8,7 @@ import pytest
 QUICK = ("train", "+experiment=mnist", "quick=true", "logger=none", "run.id=r", "evaluator=[classification]")
 WORDS = (
     *(*QUICK, "data=digits", "data.limit_train=100", "data.batch_size=12", "data.eval_batch_size=100"),
-    *("model.channels=[4,8]", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"),
+    *("model.channels=[4,8]", "model.norm=none", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"),
     *("trainer.accelerator=cpu", "callbacks.checkpoints.every_steps=1", "augment@data.augment=[flip]"),
 )
 """Nine batches an epoch: eight of twelve images and one of four."""
@@ -75,7 +75,7 @@ def test_another_number_of_ranks_sees_the_same_order(before, after, exactness, c
     ]
     assert rates[0] == rates[1]
     for one, other in zip(expected[1], found[1], strict=True):
-        assert one["val/loss"] == pytest.approx(other["val/loss"], rel=1e-3)
+        assert one["val/loss"] == pytest.approx(other["val/loss"], rel=0.02)
 
 
 def test_the_samples_of_a_step_may_not_change_unsaid(exactness, copied):
@@ -127,9 +127,8 @@ REFUSED = {
     "trainer.precision=bf16-mixed": "trainer.precision: auto -> bf16-mixed",
     "trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: 1 -> 2",
     "callbacks=[default,ema]": "callbacks.ema",
-    "augment@data.augment=[crop]": "data.augment.crop",
-    "~data.augment.flip": "data.augment.flip",
-    "+data.limit_train=50": "data.limit_train: 100 -> 50",
+    "+experiment=mnist augment@data.augment=[crop]": "data.augment.crop",
+    "data.limit_train=50": "data.limit_train: 100 -> 50",
     "model.channels=[8,8]": "model.channels: [4, 8] -> [8, 8]",
     "+experiment=cifar10": "experiment: mnist -> cifar10",
     "debug=overfit": "debug: None -> overfit",
@@ -148,7 +147,7 @@ def test_a_change_is_refused(word, exactness, stopped):
     folder = stopped(1)
     run = folder / "runs" / "r"
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    done = exactness.run(folder, ("train", "resume=r", word))
+    done = exactness.run(folder, ("train", "resume=r", *word.split()))
     assert done.code == 2
     assert "Traceback" not in done.stderr
     assert REFUSED[word] in done.stderr
