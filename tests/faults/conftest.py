@@ -48,6 +48,9 @@ def read_order(note):
     return found
 
 
+SAVING = ("callbacks.checkpoints.every_steps=2",)
+
+
 class Exactness:
     """Runs that are killed and continued, beside the one that is not."""
 
@@ -76,16 +79,52 @@ class Exactness:
             self.made[words, ranks] = self.read(folder)
         return self.made[words, ranks]
 
-    def check(
-        self, folder, words, *places, saving=("callbacks.checkpoints.every_steps=2",), then=(), ranks=1
-    ):
+    def copies(self, words, places, saving):
+        """What a run leaves, and by place a folder with what a kill there would have left; each is made once."""
+        key = (words, saving, *places)
+        if key not in self.made:
+            folder = self.folder / str(len(self.made))
+            targets = {name: self.folder / f"{folder.name}-{number}" for number, name in enumerate(places)}
+            listed = [(places[name], str(target)) for name, target in targets.items()]
+            done = self.run(folder, (*words, *saving), copies=listed)
+            assert done.code == 0, done.stderr
+            self.made[key] = self.read(folder), targets
+        return self.made[key]
+
+    def equal(self, expected, folder):
+        """The run in a folder left what is expected."""
+        found = self.read(folder)
+        assert found[0].keys() == expected[0].keys()
+        assert [name for name, value in expected[0].items() if not torch.equal(value, found[0][name])] == []
+        assert found[1:4] == expected[1:4]
+        assert found[4] == expected[4]
+
+    def check(self, words, place, places=None, saving=SAVING, then=()):
+        """Continue what a kill would have left at a place, and compare it with the run that was not killed.
+
+        Args:
+            words: Of the command line, with `run.id=r`.
+            place: Name of one of the places, or arguments of `patches/interrupt_at.py`.
+            places: All that are copied of the same run, by name.
+            saving: Words on when to save.
+            then: Words of the continuation.
+        """
+        expected, targets = self.copies(words, places or {"": place}, saving)
+        folder = targets[place if places else ""]
+        done = self.run(folder, ("train", "resume=r", *then))
+        assert done.code == 0, done.stderr
+        assert not done.left
+        self.equal(expected, folder)
+        return done
+
+    def check_killed(self, folder, words, *places, saving=SAVING, then=(), ranks=1):
         """Kill a run at places one after another, continue it, and compare it with one that is not killed.
 
         Args:
             folder: Where.
             words: Of the command line, with `run.id=r`.
             places: Arguments of `patches/interrupt_at.py` for each start.
-            saving: Further words of the interrupted run.
+            saving: Words on when to save, which the run without interruption does not have.
             then: Words of the continuation.
             ranks: Of all starts.
         """
@@ -98,11 +137,7 @@ class Exactness:
         done = self.run(folder, start, ranks)
         assert done.codes == [0] * ranks, done.stderr
         assert not done.left
-        found = self.read(folder)
-        assert found[0].keys() == expected[0].keys()
-        assert [name for name, value in expected[0].items() if not torch.equal(value, found[0][name])] == []
-        assert found[1:4] == expected[1:4]
-        assert found[4] == expected[4]
+        self.equal(expected, folder)
         return done
 
 

@@ -60,8 +60,8 @@ QUICK_DATA = ("imagefolder", "vqa_json", "webdataset")
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in QUICK_DATA else pytest.mark.slow) for n in catalog("data")]
 )
-def test_every_data_set(name, exactness, fixture_words, tmp_path):
-    exactness.check(tmp_path, fixture_words(name), INSIDE)
+def test_every_data_set(name, exactness, fixture_words):
+    exactness.check(fixture_words(name), INSIDE)
 
 
 TIERS = {
@@ -117,16 +117,16 @@ def some(cases, quick):
 
 
 @pytest.mark.parametrize("tier", some(TIERS, QUICK_TIERS))
-def test_every_tier(tier, exactness, fixture_words, tmp_path):
+def test_every_tier(tier, exactness, fixture_words):
     name, further = TIERS[tier]
-    exactness.check(tmp_path, (*fixture_words(name), *further), INSIDE)
+    exactness.check((*fixture_words(name), *further), INSIDE)
 
 
 @pytest.mark.parametrize("captions", [False, True])
-def test_real_photographs(captions, exactness, real_data, tmp_path):
+def test_real_photographs(captions, exactness, real_data):
     coco = real_data / "coco"
     words = (*CAPTIONS, "data=coco_captions") if captions else (*QUESTIONS, "data=vqa_v2")
-    exactness.check(tmp_path, (*words, f"data.root={coco}"), INSIDE)
+    exactness.check((*words, f"data.root={coco}"), INSIDE)
 
 
 # An epoch of SHAPES has five batches of 24 questions and one of 15; its validation three.
@@ -162,23 +162,23 @@ QUICK_POSITIONS = (("last batch", "accumulating"), ("second epoch", "validating 
         for k in KINDS
     ],
 )
-def test_every_position(position, kind, exactness, tmp_path):
-    exactness.check(tmp_path, KINDS[kind], POSITIONS[position])
+def test_every_position(position, kind, exactness):
+    exactness.check(KINDS[kind], position, POSITIONS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 5])
 @pytest.mark.parametrize("position", ["in the validation", "second epoch", "after the validation"])
-def test_validations_inside_epochs_and_several_ways_of_saving(every, position, exactness, tmp_path):
+def test_validations_inside_epochs_and_several_ways_of_saving(every, position, exactness):
     saving = (f"callbacks.checkpoints.every_steps={every}", "callbacks.checkpoints.keep=3")
-    exactness.check(tmp_path, KINDS["validating inside"], POSITIONS[position], saving=saving)
+    exactness.check(KINDS["validating inside"], position, POSITIONS, saving)
 
 
 @pytest.mark.parametrize("first", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_killed_twice_and_continued_with_other_loader_workers(first, exactness, tmp_path):
     places = ({"at": "batch", "epoch": 0, "batch": 3}, {"at": "batch", "epoch": 1, "batch": 3})
     words = (*SHAPES, "data.cache_pixels=false", f"data.num_workers={first}")
-    done = exactness.check(tmp_path, words, *places, then=(f"data.num_workers={2 - first}",))
+    done = exactness.check_killed(tmp_path, words, *places, then=(f"data.num_workers={2 - first}",))
     assert f"data.num_workers: {first} -> {2 - first}" not in done.stderr  # the second start had it already
 
 
@@ -226,9 +226,9 @@ CALLBACKS = {
 
 
 @pytest.mark.parametrize("name", some(CALLBACKS, ()))
-def test_callbacks_and_limits(name, exactness, tmp_path):
+def test_callbacks_and_limits(name, exactness):
     base = SHARED if "+experiment=mnist" in CALLBACKS[name] else SHAPES
-    exactness.check(tmp_path, (*base, *CALLBACKS[name]), {"at": "batch", "epoch": 1, "batch": 1})
+    exactness.check((*base, *CALLBACKS[name]), INSIDE)
 
 
 OPTIMIZERS = {name: (f"optimizer={name}",) for name in catalog("optimizer")}
@@ -245,8 +245,8 @@ LEARNING = {
 
 
 @pytest.mark.parametrize("name", some(LEARNING, ("one cycle, muon",)))
-def test_every_optimizer_and_schedule(name, exactness, tmp_path):
-    exactness.check(tmp_path, (*SHAPES, *LEARNING[name]), INSIDE)
+def test_every_optimizer_and_schedule(name, exactness):
+    exactness.check((*SHAPES, *LEARNING[name]), INSIDE)
 
 
 RANKS = ("trainer.devices=2", "trainer.accelerator=cpu", "data.num_workers=1")
@@ -259,4 +259,4 @@ def test_two_ranks(base, position, exactness, tmp_path):
     words = {"images": DIGITS, "questions": SHAPES, "captions": PAIRS}[base]
     batch = {"images": 8, "questions": 12, "captions": 4}[base]
     place = POSITIONS[position] | {"batch": 2}
-    exactness.check(tmp_path, (*words, *RANKS, f"data.batch_size={batch}"), place, ranks=2)
+    exactness.check_killed(tmp_path, (*words, *RANKS, f"data.batch_size={batch}"), place, ranks=2)

@@ -10,7 +10,8 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from mmdl.runs.jsonl_logger import JsonlLogger
+from mmdl.runs.jsonl_logger import JsonlLogger, read_metrics
+from mmdl.runs.rewound_trackers import rewind_trackers
 
 LOG_KEY = "train_log"
 """Key of a checkpoint under which this callback keeps the interval that has begun, and how much was logged."""
@@ -76,6 +77,7 @@ class TrainLog(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, JsonlLogger) and trainer.is_global_zero and self._loaded is not None:
                 logger.rewind(self._loaded["size"])
+                rewind_trackers(trainer.loggers, read_metrics(logger.path), int(checkpoint["global_step"]))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Validation and saving between epochs are not training time."""

@@ -27,7 +27,7 @@ from mmdl.cli.bare_words import bare_words
 from mmdl.cli.guard import GuardedHydra
 from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
-from mmdl.cli.presets import presets_last, quoted_text
+from mmdl.cli.presets import added_on_resume, presets_last, quoted_text
 from mmdl.cli.submitit_job import tell_slurm
 from mmdl.errors import UserError
 from mmdl.resolvers import register_resolvers
@@ -160,7 +160,8 @@ def run(
         UserError: For every mistake in the command line or a config.
     """
     found = parse_hydra(words)
-    found.overrides = quoted_text(verb, presets_last(bare_words(verb, found.overrides)))
+    overrides = added_on_resume(verb, presets_last(bare_words(verb, found.overrides)))
+    found.overrides = quoted_text(verb, overrides)
     argv = [sys.argv[0], verb, *words, *(word for name in trusted for word in ("--trust", name))]
     job = Job(verb, argv, _flags(found, trusted), whole=whole)
     with _plain_warnings(), hydra_for(verb, found.config_dir, found.config_path) as hydra:

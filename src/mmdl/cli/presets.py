@@ -30,6 +30,24 @@ def presets_last(overrides: Sequence[str]) -> list[str]:
     return [*others, *(override for group in GROUPS for override in found[group])]
 
 
+def added_on_resume(verb: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides of a continued training, whose keys need not be in the composed config: the run has them.
+
+    Args:
+        verb: The verb.
+        overrides: As given.
+
+    >>> added_on_resume("train", ["resume=latest", "data.num_workers=2", "optimizer=sgd"])
+    ['resume=latest', '++data.num_workers=2', 'optimizer=sgd']
+    """
+    named = [override for override in overrides if override.lstrip("+").startswith("resume=")]
+    if verb != "train" or not named or named[-1].endswith("=null"):
+        return list(overrides)
+    keys = [override.partition("=")[0] for override in overrides]
+    dotted = ["." in key and not key.startswith(("+", "~")) and "@" not in key for key in keys]
+    return [f"++{o}" if is_dotted else o for o, is_dotted in zip(overrides, dotted, strict=True)]
+
+
 TEXT_KEYS = {
     "predict": ("question", "image", "input", "texts", "output"),
     "inspect": ("image", "sample", "label", "output"),

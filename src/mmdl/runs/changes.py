@@ -31,6 +31,9 @@ SAME_MATHEMATICS = (
 )
 """Keys that change where it is computed, where an optimizer step takes as many samples as before."""
 
+SHARED_OUT = ("data.batch_size", "trainer.accumulate_grad_batches", "task.micro_batch")
+"""Keys that `global_batch_size` and `find_batch_size` set."""
+
 ABSENT = "nothing"
 """What is said in place of a value that is not there."""
 
@@ -87,35 +90,45 @@ def changes(saved: DictConfig, cfg: DictConfig, overrides: Sequence[str]) -> lis
         overrides: Of the command line.
     """
     found: dict[str, Change] = {}
-    for override in overrides:
-        path = path_of(override)
-        if path.split(".")[0] in FREE or path in PRESETS:
-            continue
+    for path in _paths(overrides):
         before, after = _value(saved, path), _value(cfg, path)
-        # What the program fills in from the data is still null in a node that was chosen anew.
-        filled_in = isinstance(after, Mapping)
+        in_group = isinstance(after, Mapping)
         for change in _leaves(path, before, after):
-            if change.before != change.after and not (filled_in and change.after in (None, ABSENT)):
+            if change.before != change.after and not (in_group and _filled_in(saved, change)):
                 found[change.key] = change
     return sorted(found.values(), key=lambda change: change.key)
 
 
 def apply(saved: DictConfig, cfg: DictConfig, overrides: Sequence[str]) -> None:
-    """Take over from the command line what it sets."""
+    """Take over from the command line what it changes."""
     for override in overrides:
-        path = path_of(override)
-        if path.split(".")[0] in FREE or path in PRESETS:
-            continue
-        value = OmegaConf.select(cfg, path)
-        if override.startswith("~") and value is None:
-            parent, _, name = path.rpartition(".")
-            node = OmegaConf.select(saved, parent) if parent else saved
-            if node is not None:
-                node.pop(name, None)
-            continue
-        if OmegaConf.is_config(value):
-            value = OmegaConf.to_container(value, resolve=False)  # facts of the data are filled in later
-        OmegaConf.update(saved, path, value, merge=False, force_add=True)
+        for path in _paths([override]):
+            found = changes(saved, cfg, [override])
+            if any(change.key.endswith(("_target_", ".name")) for change in found):
+                # Another class has other arguments. Facts of the data are filled in later.
+                value = OmegaConf.to_container(OmegaConf.select(cfg, path), resolve=False)
+                OmegaConf.update(saved, path, value, merge=False, force_add=True)
+                continue
+            for change in found:
+                if change.after is not ABSENT:
+                    OmegaConf.update(saved, change.key, change.after, merge=False, force_add=True)
+                    continue
+                parent, _, name = change.key.rpartition(".")
+                (OmegaConf.select(saved, parent) if parent else saved).pop(name)
+
+
+def _paths(overrides: Sequence[str]) -> list[str]:
+    """Where overrides take effect, without what a continuation has of its own."""
+    paths = [path_of(override) for override in overrides]
+    return [path for path in paths if path.split(".")[0] not in FREE and path not in PRESETS]
+
+
+def _filled_in(saved: DictConfig, change: Change) -> bool:
+    """Whether a value that a chosen group does not have comes from the program: from the data, or from memory."""
+    if change.after in (None, "???"):
+        return True
+    shared_out = bool(saved.get("find_batch_size")) or saved.get("global_batch_size") is not None
+    return shared_out and change.key in SHARED_OUT
 
 
 def _value(cfg: DictConfig, path: str) -> Any:

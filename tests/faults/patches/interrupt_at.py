@@ -1,7 +1,8 @@
-"""Kills a run at a named place of its training, and notes the samples of each batch."""
+"""Kills a run at a named place, or copies what a kill would leave there; notes the samples of each batch."""
 
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -31,7 +32,15 @@ def _kill(*arguments):
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _kill_at(at, epoch, batch, skip):
+def _copy(target):
+    def act(*arguments):
+        if not Path(target).exists():
+            shutil.copytree(Path.cwd(), target)
+
+    return act
+
+
+def _act_at(act, at, epoch=1, batch=0, skip=0):
     from mmdl.callbacks.checkpoints import Checkpoints
     from mmdl.callbacks.train_log import TrainLog
     from mmdl.tasks.base import Task
@@ -40,7 +49,7 @@ def _kill_at(at, epoch, batch, skip):
 
     def in_training(self, trainer, module, found, batch_idx):
         if (trainer.current_epoch, batch_idx) == (epoch, batch):
-            _kill()
+            act()
 
     def in_validation(self, *arguments):
         trainer = self.trainer
@@ -48,11 +57,11 @@ def _kill_at(at, epoch, batch, skip):
             return
         left[0] -= 1
         if left[0] < 0:
-            _kill()
+            act()
 
     def at_end(self, trainer, *arguments):
         if trainer.current_epoch == epoch:
-            _kill()
+            act()
 
     if at == "batch":
         _before(TrainLog, "on_train_batch_start", in_training)
@@ -65,12 +74,12 @@ def _kill_at(at, epoch, batch, skip):
     elif at == "saved":
         _after(Checkpoints, "on_train_epoch_end", at_end)
     elif at == "test":
-        _before(Task, "on_test_epoch_start", _kill)
+        _before(Task, "on_test_epoch_start", act)
     else:
         raise ValueError(at)
 
 
-def apply(rank, at=None, epoch=1, batch=0, skip=0, by=0, note=None):
+def apply(rank, at=None, by=0, note=None, copies=(), **place):
     """Note batches in the file `note`, and end all processes of the run without a word at a place.
 
     Args:
@@ -78,11 +87,10 @@ def apply(rank, at=None, epoch=1, batch=0, skip=0, by=0, note=None):
         at: `batch` (before batch `batch` of epoch `epoch`), `validation` (before one of its batches, after `skip`
             others of that epoch), `figures` (after a validation's figures, likewise), `validated` and `saved`
             (before and after the checkpoint of the epoch's end), `test`; None: never.
-        epoch: From 0.
-        batch: From 0.
-        skip: So many passings before.
         by: The rank that kills all.
         note: File that a line is added to for each batch: epoch, batch, rank and rows.
+        copies: (place, folder): where the present folder is copied to at a place, of a run with one rank.
+        place: `epoch` and `batch`, from 0, and how many passings to `skip` before.
     """
     from mmdl.callbacks.train_log import TrainLog
 
@@ -94,4 +102,6 @@ def apply(rank, at=None, epoch=1, batch=0, skip=0, by=0, note=None):
     if note:
         _before(TrainLog, "on_train_batch_start", noted)
     if at and rank == by:
-        _kill_at(at, epoch, batch, skip)
+        _act_at(_kill, at, **place)
+    for where, target in copies:
+        _act_at(_copy(target), **where)
