@@ -34,7 +34,7 @@ def before(owner, name, act):
 
     @functools.wraps(plain)
     def patched(*arguments, **named):
-        act(*arguments)
+        act(*arguments, *named.values())
         return plain(*arguments, **named)
 
     setattr(owner, name, patched)
@@ -46,7 +46,7 @@ def after(owner, name, act):
     @functools.wraps(plain)
     def patched(*arguments, **named):
         done = plain(*arguments, **named)
-        act(*arguments)
+        act(*arguments, *named.values())
         return done
 
     setattr(owner, name, patched)
@@ -76,17 +76,14 @@ def _half_a_file(killer, name):
     """The temporary file of a text has half its bytes."""
     from mmdl.runs import files
 
-    plain = files.write_text
-
-    def patched(path, text):
+    def half(path, content):
         if path.name == name:
-            killer.left -= 1
-            if killer.left < 0:
-                (path.parent / f"{files.TEMPORARY}{os.getpid()}-{name}").write_text(text[: len(text) // 2])
-                kill()
-        return plain(path, text)
+            temporary = path.parent / f"{files.TEMPORARY}{os.getpid()}-{name}"
+            temporary.write_bytes(content[: len(content) // 2])
+            killer.pass_by()
+            temporary.unlink()
 
-    files.write_text = patched
+    before(files, "write_bytes", half)
 
 
 def _half_the_weights(killer):
