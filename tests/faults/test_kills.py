@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: the continued run leaves what a run that was not killed leaves, to the bit, and nothing more."""
+"""SIGKILL at any moment: the continued run leaves what an uninterrupted one leaves, to the bit, and nothing more."""
 
 import itertools
 import json
@@ -16,7 +16,13 @@ COMMON = (
     *("train", "quick=true", "logger=none", "run.id=r", "trainer.max_epochs=2"),
     *("trainer.log_every_n_steps=2", "callbacks.checkpoints.every_steps=2"),
 )
-VQA = (*COMMON, "+experiment=vqa", "evaluator=[vqa_accuracy]", "data.batch_size=48", "callbacks=[default,ema]")
+VQA = (
+    *COMMON,
+    "+experiment=vqa",
+    "evaluator=[vqa_accuracy]",
+    "data.batch_size=48",
+    "callbacks=[default,ema]",
+)
 ACCUMULATED = (*VQA, "trainer.accumulate_grad_batches=2")
 WITHIN = (*VQA, "trainer.val_check_interval=4")
 CLIP = (*COMMON, "+experiment=clip", "evaluator=[retrieval]", "callbacks=[default]")
@@ -112,8 +118,12 @@ def whole(launch, results, tmp_path_factory):
 
 
 def other_file_system(folder):
-    for other in ("/dev/shm", "/tmp", "/var/tmp", str(Path.home())):  # noqa: S108 - a second file system
-        if Path(other).is_dir() and os.access(other, os.W_OK) and os.stat(other).st_dev != folder.stat().st_dev:
+    for other in ("/dev/shm", "/tmp", "/var/tmp", str(Path.home())):
+        if (
+            Path(other).is_dir()
+            and os.access(other, os.W_OK)
+            and Path(other).stat().st_dev != folder.stat().st_dev
+        ):
             return other
     pytest.skip("no second file system that can be written: a tmpfs on /dev/shm would do")
 
@@ -155,7 +165,16 @@ def check(launch, results, whole, tmp_path):
 
 def case_of(point, ranks, number=0):
     """Arguments of the patch; of two ranks the one that is killed alternates, where both get there."""
-    both = point in ("start", "backward", "stepped", "last: before", "validation", "resume: read", "resume: loaded", "test")
+    both = point in (
+        "start",
+        "backward",
+        "stepped",
+        "last: before",
+        "validation",
+        "resume: read",
+        "resume: loaded",
+        "test",
+    )
     return {
         "point": point,
         "skip": OTHERS.get(point, POINTS.get(point, 0)) // ranks,
@@ -204,7 +223,9 @@ def test_other_points(check, point):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["stepped", "last: renamed", "best: half", "validation", "figures", "figures logged"])
+@pytest.mark.parametrize(
+    "point", ["stepped", "last: renamed", "best: half", "validation", "figures", "figures logged"]
+)
 def test_killed_in_an_epoch_with_several_validations(check, point):
     check_point(check, (point, 1, False, 0), WITHIN)
 
@@ -213,7 +234,12 @@ TASKS = {"vqa": VQA, "accumulated": ACCUMULATED, "clip": CLIP, "digits": DIGITS}
 RANDOM = [
     (task, ranks, moment, number)
     for number, (task, ranks, moment) in enumerate(
-        [*itertools.product(("vqa", "vqa", "accumulated", "clip", "digits", "vqa"), (1, 2), ("seconds", "operation"))] * 2
+        [
+            *itertools.product(
+                ("vqa", "vqa", "accumulated", "clip", "digits", "vqa"), (1, 2), ("seconds", "operation")
+            )
+        ]
+        * 2
         + [("vqa", 1, "seconds"), ("vqa", 1, "operation")]
     )
 ]
