@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import io
 import os
 import signal
 import sys
@@ -34,7 +33,7 @@ def before(owner, name, act):
 
     @functools.wraps(plain)
     def patched(*arguments, **named):
-        act(*arguments)
+        act(*arguments, *named.values())
         return plain(*arguments, **named)
 
     setattr(owner, name, patched)
@@ -46,60 +45,56 @@ def after(owner, name, act):
     @functools.wraps(plain)
     def patched(*arguments, **named):
         done = plain(*arguments, **named)
-        act(*arguments)
+        act(*arguments, *named.values())
         return done
 
     setattr(owner, name, patched)
 
 
+class _Torn:
+    """A file that takes so many bytes, and no more."""
+
+    def __init__(self, handle, size):
+        self.handle = handle
+        self.left = size
+
+    def write(self, content):
+        self.handle.write(memoryview(content)[: self.left])
+        self.left -= len(content)
+        if self.left <= 0:
+            self.handle.flush()
+            kill()
+        return len(content)
+
+    def __getattr__(self, name):
+        return getattr(self.handle, name)
+
+
 def _half_a_checkpoint(killer, kind):
-    """Of the bytes that are to be written, half get to the disk."""
+    """Half the bytes get to the disk."""
     from mmdl.runs import checkpoint_io
 
-    plain = checkpoint_io.torch.save
+    plain = checkpoint_io.atomic_write
 
-    def patched(checkpoint, handle):
-        if Path(handle.name).name.partition("step=")[0].endswith(f"{kind}-"):
+    def patched(path, write, need=0):
+        if _is(kind)(path):
             killer.left -= 1
-            if killer.left < 0:
-                content = io.BytesIO()
-                plain(checkpoint, content)
-                handle.write(content.getvalue()[: content.tell() // 2])
-                handle.flush()
-                kill()
-        return plain(checkpoint, handle)
+        torn = killer.left < 0
+        return plain(path, (lambda handle: write(_Torn(handle, need // 2))) if torn else write, need)
 
-    checkpoint_io.torch.save = patched
+    checkpoint_io.atomic_write = patched
 
 
-def _half_a_file(killer, name):
-    """The temporary file of a text has half its bytes."""
-    from mmdl.runs import files
+def _half_a_file(killer, *names):
+    """The temporary file has half its bytes; it would be renamed next."""
 
-    plain = files.write_text
+    def halve(temporary, path):
+        if Path(path).name in names:
+            if killer.left == 0:
+                os.truncate(temporary, Path(temporary).stat().st_size // 2)
+            killer.pass_by()
 
-    def patched(path, text):
-        if path.name == name:
-            killer.left -= 1
-            if killer.left < 0:
-                (path.parent / f"{files.TEMPORARY}{os.getpid()}-{name}").write_text(text[: len(text) // 2])
-                kill()
-        return plain(path, text)
-
-    files.write_text = patched
-
-
-def _half_the_weights(killer):
-    from mmdl.callbacks import checkpoints
-    from mmdl.runs import files
-
-    def half(path, *arguments):
-        temporary = path.with_name(f"{files.TEMPORARY}{os.getpid()}-{path.name}")
-        temporary.write_bytes(bytes(1000))
-        killer.pass_by()
-        temporary.unlink()
-
-    before(checkpoints, "stream_safetensors", half)
+    before(os, "replace", halve)
 
 
 def _half_a_line(killer):
@@ -164,7 +159,7 @@ def _points(killer):
         "line": lambda: _half_a_line(killer),
         "resume: read": lambda: before(AtomicCheckpointIO, "load_checkpoint", at),
         "resume: loaded": lambda: _where(Checkpoints, "on_train_start", before, killer, continued),
-        "weights": lambda: _half_the_weights(killer),
+        "weights": lambda: _half_a_file(killer, "final.safetensors", "best.safetensors"),
         "test": lambda: before(Task, "test_step", at),
         "predictions": lambda: _half_a_file(killer, "test.jsonl"),
         "summary": lambda: _half_a_file(killer, "summary.json"),

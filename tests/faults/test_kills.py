@@ -1,0 +1,271 @@
+"""SIGKILL at any moment: the continued run leaves what an uninterrupted one leaves, to the bit, and nothing more."""
+
+import itertools
+import json
+import os
+import random
+import shutil
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+COMMON = (
+    *("train", "quick=true", "logger=none", "run.id=r", "trainer.max_epochs=2"),
+    *("trainer.log_every_n_steps=2", "callbacks.checkpoints.every_steps=2"),
+)
+VQA = (
+    *COMMON,
+    "+experiment=vqa",
+    "evaluator=[vqa_accuracy]",
+    "data.batch_size=48",
+    "callbacks=[default,ema]",
+)
+ACCUMULATED = (*VQA, "trainer.accumulate_grad_batches=2")
+WITHIN = (*VQA, "trainer.val_check_interval=4")
+CLIP = (*COMMON, "+experiment=clip", "evaluator=[retrieval]", "callbacks=[default]")
+DIGITS = (
+    *(*COMMON, "+experiment=mnist", "data=digits", "evaluator=[classification]", "data.batch_size=250"),
+    *("data.eval_batch_size=100", "callbacks=[default,ema,learning_curves]"),
+)
+RANKS = {1: (), 2: ("trainer.devices=2", "trainer.accelerator=cpu")}
+
+POINTS = {
+    "start": 0,
+    "config": 0,
+    "backward": 6,
+    "stepped": 12,
+    "last: before": 2,
+    "last: half": 3,
+    "last: written": 4,
+    "last: renamed": 4,
+    "pruning": 0,
+    "best: half": 1,
+    "validation": 1,
+    "figures": 1,
+    "line": 6,
+    "resume: read": 0,
+    "resume: loaded": 0,
+    "weights": 1,
+    "summary": 0,
+}
+"""Name of a point and how often a run gets by before it is killed there."""
+
+UNIMPORTANT = ("time", "train/samples_per_s", "train/data_wait_share")
+"""Figures that no two runs share."""
+
+REPLACED = ("status.json", "manifest.json", "config.yaml")
+"""Files of a run folder that tell of the last start."""
+
+
+def rows_of(path):
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in UNIMPORTANT} for row in rows]
+
+
+def files_of(run):
+    """Relative path -> content of what a run leaves, where it must not depend on faults; checkpoints by name only."""
+    found = {}
+    for path in sorted(run.rglob("*")):
+        name = path.relative_to(run).as_posix()
+        if path.is_dir() or name in ("metrics.jsonl", "summary.json"):
+            continue
+        known = name in REPLACED or name.startswith("checkpoints/")
+        found[name] = None if known else path.read_bytes()
+    return found
+
+
+def leavings(results, run):
+    weights, _, summary = results(run)
+    return SimpleNamespace(
+        weights=weights,
+        rows=rows_of(run / "metrics.jsonl"),
+        summary=summary,
+        files=files_of(run),
+        status=json.loads((run / "status.json").read_text())["status"],
+    )
+
+
+def assert_same(one, other):
+    assert one.weights.keys() == other.weights.keys()
+    different = [name for name, value in one.weights.items() if not torch.equal(value, other.weights[name])]
+    assert not different
+    assert one.rows == other.rows
+    assert one.summary == other.summary
+    assert one.files.keys() == other.files.keys()
+    assert [name for name, content in one.files.items() if content != other.files[name]] == []
+    assert other.status == "finished"
+
+
+@pytest.fixture(scope="module")
+def whole(launch, results, tmp_path_factory):
+    """What uninterrupted runs leave, and how long each rank computes; by words and ranks, made once."""
+    made = {}
+
+    def get(words, ranks):
+        if (words, ranks) not in made:
+            folder = tmp_path_factory.mktemp("whole")
+            done = launch(folder, (*words, *RANKS[ranks]), ranks=ranks)
+            assert done.codes == [0] * ranks, done.stderr
+            left = leavings(results, folder / "runs" / "r")
+            made[words, ranks] = SimpleNamespace(left=left, cpu=done.cpu)
+            shutil.rmtree(folder)
+        return made[words, ranks]
+
+    return get
+
+
+def other_file_system(folder):
+    for other in ("/dev/shm", "/tmp", "/var/tmp", str(Path.home())):
+        if (
+            Path(other).is_dir()
+            and os.access(other, os.W_OK)
+            and Path(other).stat().st_dev != folder.stat().st_dev
+        ):
+            return other
+    pytest.skip("no second file system that can be written: a tmpfs on /dev/shm would do")
+
+
+@pytest.fixture
+def check(launch, results, whole, tmp_path):
+    scratch = []
+
+    def start(folder, words, ranks, other, *, patch=None, **arguments):
+        scratch.append(Path(tempfile.mkdtemp(dir=other_file_system(tmp_path) if other else tmp_path)))
+        environment = {"TMPDIR": str(scratch[-1])}
+        words = (*words, *(RANKS[ranks] if "resume=r" not in words else ()))
+        return launch(folder, words, patch, ranks=ranks, grace=0, environment=environment, **arguments)
+
+    def kill_and_continue(words, ranks, other, *kills):
+        """Kill as often as there are `kills` (arguments of the patch), then continue to the end."""
+        run = tmp_path / "runs" / "r"
+        for arguments in kills:
+            again = ("train", "resume=r") if (run / "config.yaml").exists() else words
+            killed = start(tmp_path, again, ranks, other, patch="kill_at", **arguments)
+            by_chance = arguments.get("seconds") or arguments.get("operation")
+            wanted = (-9, 0) if by_chance else (-9,)
+            assert killed.codes[arguments.get("on_rank", 0)] in wanted, killed.stderr
+            assert not killed.late or ranks > 1  # of several, the rest is ended as torchrun does it
+        done = start(
+            tmp_path, ("train", "resume=r") if (run / "config.yaml").exists() else words, ranks, other
+        )
+        assert done.codes == [0] * ranks, done.stderr
+        assert not done.left
+        assert "Traceback" not in done.stderr
+        assert [path.name for path in (tmp_path / "runs").iterdir()] == ["r"]
+        assert not list(scratch[-1].iterdir())
+        assert_same(whole(words, ranks).left, leavings(results, run))
+
+    yield kill_and_continue
+    for folder in scratch:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def case_of(point, ranks, number=0):
+    """Arguments of the patch; of two ranks the one that is killed alternates, where both get there."""
+    both = point in (
+        "start",
+        "backward",
+        "stepped",
+        "last: before",
+        "validation",
+        "resume: read",
+        "resume: loaded",
+        "test",
+    )
+    return {
+        "point": point,
+        "skip": OTHERS.get(point, POINTS.get(point, 0)) // ranks,
+        "on_rank": number % 2 if both and ranks > 1 else 0,
+    }
+
+
+FIRST = {"resume: read": "validation", "resume: loaded": "stepped"}
+"""Where a run was killed first that is killed while it resumes."""
+
+OTHERS = {"best: renamed": 1, "figures logged": 1, "fit ended": 0, "test": 0, "predictions": 0, "finished": 0}
+
+GRID = [
+    (point, ranks, other, number)
+    for number, (point, ranks, other) in enumerate(itertools.product(POINTS, (1, 2), (False, True)))
+]
+QUICK = [case for case in GRID if (case[3] // 4 + case[3]) % 4 == 0]
+
+
+def name(case):
+    point, ranks, other, _ = case
+    return f"{point}-{ranks}-{'other' if other else 'same'}"
+
+
+def check_point(check, case, words=VQA):
+    point, ranks, other, number = case
+    first = [case_of(FIRST[point], ranks, number + 1)] if point in FIRST else []
+    check(words, ranks, other, *first, case_of(point, ranks, number))
+
+
+@pytest.mark.parametrize("case", QUICK, ids=name)
+def test_killed_at_a_point(check, case):
+    check_point(check, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in GRID if case not in QUICK], ids=name)
+def test_every_point_on_one_rank_and_two_with_both_file_systems(check, case):
+    check_point(check, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", OTHERS)
+def test_other_points(check, point):
+    check_point(check, (point, 1, False, 0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "point", ["stepped", "last: renamed", "best: half", "validation", "figures", "figures logged"]
+)
+def test_killed_in_an_epoch_with_several_validations(check, point):
+    check_point(check, (point, 1, False, 0), WITHIN)
+
+
+TASKS = {"vqa": VQA, "accumulated": ACCUMULATED, "clip": CLIP, "digits": DIGITS}
+RANDOM = [
+    (task, ranks, moment, number)
+    for number, (task, ranks, moment) in enumerate(
+        [
+            *itertools.product(
+                ("vqa", "vqa", "accumulated", "clip", "digits", "vqa"), (1, 2), ("seconds", "operation")
+            )
+        ]
+        * 2
+        + [("vqa", 1, "seconds"), ("vqa", 1, "operation")]
+    )
+]
+
+
+def check_random(check, whole, case):
+    task, ranks, moment, number = case
+    draw = random.Random(number)
+    words, on_rank = TASKS[task], draw.randrange(ranks) if moment == "seconds" else 0
+    if moment == "seconds":
+        kill = {"seconds": draw.uniform(0.05, 1) * whole(words, ranks).cpu[on_rank], "on_rank": on_rank}
+    else:
+        kill = {"operation": draw.randrange(1, 150)}
+    check(words, ranks, draw.random() < 0.5, kill)
+
+
+def random_name(case):
+    return "-".join(map(str, case))
+
+
+@pytest.mark.parametrize("case", RANDOM[::4], ids=random_name)
+def test_killed_at_random(check, whole, case):
+    check_random(check, whole, case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [case for case in RANDOM if case not in RANDOM[::4]], ids=random_name)
+def test_fifty_kills_at_random_in_all(check, whole, case):
+    check_random(check, whole, case)
