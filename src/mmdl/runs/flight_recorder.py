@@ -13,23 +13,22 @@ ENTRIES = "2000"
 def record_collectives(folder: Path) -> None:
     """Have NCCL write its last collectives into a folder when one times out; call before the ranks meet.
 
-    `torchrun --nproc... -m torch.distributed.flight_recorder.fr_trace FOLDER` finds what the ranks disagree on. What
+    `python -m torch.distributed.flight_recorder.fr_trace FOLDER -p nccl-rank=` finds what the ranks disagree on. What
     the user has set stays, under its older names too.
 
     Args:
         folder: A rank's file is `nccl-rank=R`.
     """
-    wanted = {
+    for (name, other), value in {
         ("TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_TRACE_BUFFER_SIZE"): ENTRIES,
-        ("TORCH_FR_DUMP_ON_TIMEOUT", "TORCH_NCCL_DUMP_ON_TIMEOUT"): "1",
+        # torch 2.15's NCCL group knows the first of the two names only, and warns of older ones where it knows both
+        ("TORCH_NCCL_DUMP_ON_TIMEOUT", "TORCH_FR_DUMP_ON_TIMEOUT"): "1",
         ("TORCH_FR_DUMP_TEMP_FILE", "TORCH_NCCL_DEBUG_INFO_TEMP_FILE"): str(folder.absolute() / "nccl-rank="),
-    }
-    for names, value in wanted.items():
-        if not any(name in os.environ for name in names):
-            os.environ.update(dict.fromkeys(names, value))
-    # The watchdog of NCCL ends a process whose collective has timed out: torch's default, which others rely on.
-    if "NCCL_ASYNC_ERROR_HANDLING" not in os.environ:
-        os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "3")
+        # NCCL's watchdog ends a process whose collective has timed out: torch's default
+        ("TORCH_NCCL_ASYNC_ERROR_HANDLING", "NCCL_ASYNC_ERROR_HANDLING"): "3",
+    }.items():
+        if name not in os.environ and other not in os.environ:
+            os.environ[name] = value
 
 
 def pending_collectives() -> list[str]:
@@ -44,5 +43,7 @@ def pending_collectives() -> list[str]:
         for entry in json.loads(dump(True, True)).get("entries", []):
             if not entry.get("retired", True):
                 group, sizes = entry.get("process_group", ["", ""])[-1], entry.get("input_sizes")
-                lines.append(f"{entry['profiling_name']} number {entry['collective_seq_id']} of {group}, {sizes}")
+                lines.append(
+                    f"{entry['profiling_name']} number {entry['collective_seq_id']} of {group}, {sizes}"
+                )
     return lines
