@@ -27,7 +27,7 @@ log = logging.getLogger("mmdl")
 
 class _Batch(NamedTuple):
     batch: Any
-    index: int
+    number: int
     step: int
     loss: Tensor
 
@@ -181,7 +181,7 @@ class LossGuard(Callback):
                 "state_dict": {name: local(value).cpu() for name, value in pl_module.state_dict().items()},
                 "global_step": seen.step,
                 "epoch": trainer.current_epoch,
-                "batch_idx": seen.index,
+                "batch_idx": seen.number,
             }
             torch.save(snapshot, path)
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -191,7 +191,7 @@ class LossGuard(Callback):
         named = pl_module.named_parameters()
         broken = [name for name, value in named if not bool(torch.isfinite(local(value)).all())]
         return (
-            f"the loss is {seen.loss.item()} at epoch {trainer.current_epoch}, batch {seen.index}, step {seen.step}"
+            f"the loss is {seen.loss.item()} at epoch {trainer.current_epoch}, batch {seen.number}, step {seen.step}"
             + (f" ({described})" if described else "")
             + (f"; parameters that are not finite: {', '.join(broken[:3])}" if broken else "")
             + (f"; batch and weights are in {path}" if path.exists() else "")

@@ -265,11 +265,8 @@ def _begin_worker(worker: int) -> None:
     worker_stacks.answer()
 
 
-def _innermost(stack: str) -> str:
-    """Where a process waits: the first line of its stack.
-
-    >>> _innermost('  File "a.py", line 3 in read')
-    '; it waits in a.py, line 3 in read'
-    """
-    line = next((line.strip() for line in stack.splitlines() if line.startswith("  File")), "")
+def _innermost(stacks: str) -> str:
+    """Where the main thread of a process waits, which is the last in its stacks."""
+    main = stacks.rpartition("hread 0x")[2]
+    line = next((line.strip() for line in main.splitlines() if line.startswith("  File")), "")
     return f"; it waits in {line.removeprefix('File ').replace(chr(34), '')}" if line else ""

@@ -10,14 +10,14 @@ from pathlib import Path
 from mmdl.errors import UserError
 from mmdl.runs.activity import activity
 from mmdl.runs.flight_recorder import pending_collectives
-from mmdl.runs.peers import peers
+from mmdl.runs.peers import PATIENCE_S, peers
 
 _CLOSED = re.compile(
     r"Connection (?:closed|reset) by peer|[Bb]roken pipe|[Ss]ocket ?(?:closed|error)|ncclRemoteError"
     r"|remote process exited|Connection was likely closed|failed to recv|recvValue failed|sendBytes failed"
 )
 _LATE = re.compile(
-    r"Timed out waiting \d+ms|timed out after \d+ ?m|Watchdog caught collective operation timeout"
+    r"Timed out waiting \d+ms|time(?:d )?out after \d+ ?m|Watchdog caught collective operation timeout"
     r"|Application timeout caused pair closure"
 )
 _FROM_RANKS = re.compile(r"gloo|nccl|TCPStore|c10d|pair|ProcessGroup", re.IGNORECASE)
@@ -40,7 +40,7 @@ def lost_ranks(error: BaseException, folder: Path, resume: str) -> UserError | N
     where = f"rank {peers.rank}, in {activity},"
     path = _written(error, folder)
     others = [peers.name(rank) for rank in range(len(peers.known)) if rank != peers.rank]
-    gone = [peers.name(rank) for rank in peers.gone(0.0 if late else 2.0)]
+    gone = [peers.name(rank) for rank in peers.gone(0.0 if late else PATIENCE_S)]
     fix = f"python -m mmdl train resume={resume}, once the cause is found"
     if gone or not late:
         who = " and ".join(gone) or _address(text, others)
