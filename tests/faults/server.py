@@ -97,6 +97,8 @@ def fork_rank(case, rank, port, group):
     try:
         os.setpgid(0, group)
         code = run(case, rank, port)
+    except SystemExit as end:
+        code = end.code
     except BaseException:  # noqa: BLE001 - whatever it is, this process is a rank and ends here
         traceback.print_exc()
     # With the handlers of exit, as any run; taking all modules apart would only take time.

@@ -13,6 +13,8 @@ from lightning.pytorch.callbacks import Callback, WeightAveraging
 from mmdl.callbacks.checkpoints import Checkpoints, validates_next
 from mmdl.callbacks.random_state import random_state, set_random_state
 from mmdl.errors import Preempted
+from mmdl.runs.host_group import host_group
+from mmdl.runs.peers import peers
 from mmdl.runs.stop_signals import stop_signals
 
 AGREE_EVERY_S = 1.0
@@ -34,7 +36,7 @@ class Agreement:
     """
 
     def __init__(self, world_size: int) -> None:
-        self._group: Any = torch.distributed.new_group(backend="gloo") if world_size > 1 else None
+        self.group: Any = host_group() if world_size > 1 else None
         self._left = 0
         self._interval = 1
         self._asked_at = time.monotonic()
@@ -50,7 +52,7 @@ class Agreement:
             now: Ask in this call, whatever the interval; the same on all ranks.
         """
         own = stop_signals.received
-        if self._group is None:
+        if self.group is None:
             return own
         self._left -= 1
         if self._left > 0 and not now:
@@ -58,7 +60,7 @@ class Agreement:
         seconds = (time.monotonic() - self._asked_at) / self._interval
         wanted = 1 if now else min(2 * self._interval, MOST_BETWEEN, int(AGREE_EVERY_S / max(seconds, 1e-6)))
         told = torch.tensor([int(own or 0), -max(1, wanted)])
-        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, group=self._group)
+        torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX, group=self.group)
         number, negative = told.tolist()
         self._left = self._interval = -negative
         self._asked_at = time.monotonic()
@@ -94,6 +96,8 @@ class Preemption(Callback):
         stop_signals.hold()
         if self._agreement is None:
             self._agreement = Agreement(trainer.world_size)
+            if trainer.world_size > 1:
+                peers.meet(self._agreement.group)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the handlers again, should a library have taken them; leave if a signal came while the ranks met."""

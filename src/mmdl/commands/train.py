@@ -45,8 +45,10 @@ from mmdl.commands.check import check_config, check_objects
 from mmdl.errors import Preempted
 from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
+from mmdl.runs.flight_recorder import record_collectives
 from mmdl.runs.folder import RunFolder, rank
 from mmdl.runs.handing_back import hand_back, mark_preempting, status_of
+from mmdl.runs.launched_ranks import end_with_rank_0, report_dead_ranks
 from mmdl.runs.opening import check_data, facts, open_run
 from mmdl.runs.stop_signals import children_deaf, stop_signals
 
@@ -66,6 +68,7 @@ INITIALIZE_ON = 5000
 def main(cfg: DictConfig) -> float | None:
     """Run the verb; returns the monitored figure on the test split, for sweeps."""
     quiet_console()
+    end_with_rank_0()
     run = None
     with stop_signals.caught():
         try:
@@ -115,6 +118,8 @@ def train_run(
     _begin(cfg, run, data, resuming)
     loggers: list[Any] = []
     try:
+        record_collectives(run.stacks)
+        report_dead_ranks(lambda text: run.try_write_status("failed", error=text))
         trainer, saver, loggers = _trainer(cfg, run, data, resuming)
         data.place(device_of(cfg))
         _cache_features(cfg, task, data)
@@ -123,10 +128,15 @@ def train_run(
         fit_seconds = time.monotonic() - fit_began
         figures = _test(trainer, task, data, run, saver)
     except BaseException as error:
+        from mmdl.runs.lost_ranks import lost_ranks
+
+        lost = lost_ranks(error, run.stacks, run.id)
         if rank() == 0:
-            run.try_write_status(status_of(error), error=str(error))
+            run.try_write_status(status_of(error), error=str(lost or error))
         if isinstance(error, Preempted):
             mark_preempting(loggers)
+        if lost is not None:
+            raise lost from error
         raise
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)

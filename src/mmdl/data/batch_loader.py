@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mmdl.data import worker_stacks
 from mmdl.data.sampler import IntArray
 from mmdl.data.watched_dataset import WatchedDataset, WorkerFailure
 from mmdl.data.worker_board import PLAIN, WorkerBoard, WorkerTask
@@ -77,7 +78,7 @@ class BatchLoader(DataLoader[Any]):
             num_workers=num_workers,
             pin_memory=pin_memory,
             timeout=min(1.0, worker_timeout_s / 4) if num_workers else 0,
-            worker_init_fn=_end_with_parent if num_workers else None,
+            worker_init_fn=_begin_worker if num_workers else None,
             generator=generator,
         )
 
@@ -86,9 +87,11 @@ class BatchLoader(DataLoader[Any]):
             yield from super().__iter__()
             return
         self.board.clear()
+        worker_stacks.prepare()
         with children_deaf(), _deaths_unheard():
             batches = super().__iter__()
         self._processes = list(batches._workers)  # type: ignore[attr-defined]
+        worker_stacks.started(self._processes)
         try:
             yield from self._watched(batches)
         except (UserError, RuntimeError):
@@ -128,7 +131,7 @@ class BatchLoader(DataLoader[Any]):
         busy = self.board.busy()
         task = self.board.task(busy[0]) if busy else None
         pid = self.board.pid(busy[0]) if busy else 0
-        stack = _stack_of(pid)
+        stack = worker_stacks.stacks().get(pid, "")
         self.kill()
         who = (
             f"loader process {pid} hangs: no sample for {quiet:.0f} s"
@@ -136,7 +139,7 @@ class BatchLoader(DataLoader[Any]):
             else f"no batch for {quiet:.0f} s"
         )
         return UserError(
-            f"{who}{self._where(task)}{stack}",
+            f"{who}{self._where(task)}{_innermost(stack)}",
             valid=f"a sample every {self.worker_timeout_s:g} s (data.worker_timeout_s)",
             fix="data.worker_timeout_s=300 for a slow store, or data.num_workers=0 to see where it waits",
         )
@@ -257,15 +260,13 @@ def _deaths_unheard() -> Iterator[None]:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL if before is None else before)
 
 
-def _end_with_parent(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
     end_with_parent()
+    worker_stacks.answer()
 
 
-def _stack_of(pid: int) -> str:
-    """Where a process of this computer waits in the system, such as a file system that does not answer."""
-    try:
-        with open(f"/proc/{pid}/wchan") as file:  # noqa: PTH123 - no file of anybody's
-            waits = file.read().strip("0\n ")
-    except OSError:
-        return ""
-    return f" (it waits in {waits})" if waits else ""
+def _innermost(stacks: str) -> str:
+    """Where the main thread of a process waits, which is the last in its stacks."""
+    main = stacks.rpartition("hread 0x")[2]
+    line = next((line.strip() for line in main.splitlines() if line.startswith("  File")), "")
+    return f"; it waits in {line.removeprefix('File ').replace(chr(34), '')}" if line else ""

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mmdl.losses.pairs import Pairs
+from mmdl.runs.host_group import host_group
 
 
 def gathered(pairs: Pairs) -> Pairs | None:
@@ -64,7 +65,7 @@ def _sizes(images: int, texts: int) -> list[tuple[int, int]]:
 @lru_cache(maxsize=1)
 def _host_group(world: Any) -> Any:
     """The group whose collectives take tensors of the host."""
-    return world if "cpu:gloo" in dist.get_backend_config(world) else dist.new_group(backend="gloo")
+    return world if "cpu:gloo" in dist.get_backend_config(world) else host_group()
 
 
 def _all_gather(own: Tensor) -> Tensor:

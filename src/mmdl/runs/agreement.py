@@ -67,8 +67,6 @@ def failing_together(trainer: pl.Trainer) -> Iterator[None]:
         UserError: on rank 0, if its block raises it.
         SystemExit: on the other ranks then, which would wait for rank 0 otherwise; one message is enough.
     """
-    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-
     error: UserError | None = None
     try:
         yield
@@ -78,11 +76,17 @@ def failing_together(trainer: pl.Trainer) -> Iterator[None]:
         if error is not None:
             raise error
         return
-    strategy: Any = trainer.strategy
-    failed = strategy.broadcast(error is not None)
+    failed = trainer.strategy.broadcast(error is not None)
     if error is not None:
         raise error
     if failed:
-        # Lightning's launcher kills rank 0, with what it has to say, if a rank that it launched ends with another code.
-        launched = isinstance(strategy.cluster_environment, LightningEnvironment)
-        raise SystemExit(0 if launched else EXIT_USER_ERROR)
+        raise silent_end(trainer)
+
+
+def silent_end(trainer: pl.Trainer) -> SystemExit:
+    """How a rank other than 0 ends because of an error that rank 0 reports for all."""
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+
+    # Lightning's launcher kills rank 0, with what it has to say, if a rank that it launched ends with another code.
+    launched = isinstance(getattr(trainer.strategy, "cluster_environment", None), LightningEnvironment)
+    return SystemExit(0 if launched else EXIT_USER_ERROR)

@@ -130,6 +130,11 @@ class RunFolder:
         return self.path / "predictions"
 
     @property
+    def stacks(self) -> Path:
+        """Folder of what ranks wrote that hung, or lost another."""
+        return self.path / "stacks"
+
+    @property
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return self.config_file.is_file()

@@ -9,8 +9,12 @@ from torch.utils.data import get_worker_info
 
 
 def _memory():
-    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-    return bytearray(2**36)
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, limits[1]))
+    try:
+        return bytearray(2**36)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def _raise():
