@@ -42,6 +42,7 @@ if "SUBMITIT_EXECUTOR" in os.environ:
 @pytest.fixture
 def sweep(lab, tmp_path):
     """Starts the sweep on the controller's host; its jobs halt or fail at a moment."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     here = lab("cgroup")
     for name, text in (
         ("sacct", SACCT.format(python=sys.executable)),
