@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 SWEEP = (
     *("train", "+experiment=vqa", "quick=true", "evaluator=[vqa_accuracy]", "trainer.accelerator=cpu"),
     *("trainer.max_epochs=3", "data.scenes_train=96", "seed=0,1", "-m", "hydra/launcher=submitit_slurm"),
-    *("hydra.launcher.partition=low", "hydra.launcher.setup=[export OMP_NUM_THREADS=1]"),
+    *("hydra.launcher.partition=low", "hydra.launcher.setup=['export OMP_NUM_THREADS=1']"),
 )
 
 SACCT = """#!{python}
@@ -42,6 +42,7 @@ if "SUBMITIT_EXECUTOR" in os.environ:
 @pytest.fixture
 def sweep(lab, tmp_path):
     """Starts the sweep on the controller's host; its jobs halt or fail at a moment."""
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     here = lab("cgroup")
     for name, text in (
         ("sacct", SACCT.format(python=sys.executable)),
@@ -77,7 +78,10 @@ def logs(tmp_path):
 def test_a_signal_to_each_job(sweep, tmp_path):
     """USR2, which submitit would take, and USR1: mmdl saves, has the job requeued and continues in its folder."""
     here, command = sweep(at="step")
-    here.until("halted jobs", lambda: len(list(tmp_path.glob("reached-*"))) == 2, 240)
+    here.until(
+        "halted jobs", lambda: command.poll() is not None or len(list(tmp_path.glob("reached-*"))) == 2, 240
+    )
+    assert command.poll() is None, logs(tmp_path)
     job = array_of(here)
     here.cluster.run("scancel", "--signal=USR2", f"{job}_0")
     here.cluster.run("scancel", "--signal=USR1", f"{job}_1")

@@ -1,0 +1,44 @@
+"""The cluster of the tests ends with them, also where they are killed."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROGRAM = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from mini_slurm import MiniSlurm
+with MiniSlurm(sys.argv[2], "linuxproc") as cluster:
+    cluster.run("sbatch", "-N2", "-o", "/dev/null", "--wrap", "srun sleep 1000")
+    while "RUNNING" not in cluster.run("squeue", "-h", "-o", "%T"):
+        time.sleep(0.1)
+    print("started", flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_nothing_outlives_a_killed_test(slurm, tmp_path):
+    words = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(tmp_path / "slurm")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as tests:
+        assert tests.stdout.readline() == "started\n"
+        assert list(Path("/run/netns").glob(f"mmdl{tests.pid}l-*"))
+        tests.send_signal(signal.SIGKILL)
+    end = time.monotonic() + 60
+    while left := _left(tests.pid, tmp_path):
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
+
+
+def _left(pid, folder):
+    """Namespaces of the cluster, and processes that know its folder."""
+    found = [str(path) for path in Path("/run/netns").glob(f"mmdl{pid}l-*")]
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            known = (path.read_bytes() + path.with_name("cmdline").read_bytes()).decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder / "slurm") in known:
+            found.append(known[:200])
+    return found
