@@ -1,8 +1,10 @@
-"""Has a run sent a signal at a named moment."""
+"""Has a run sent signals at named moments, and write down each batch on which it trains."""
 
+import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 
 
 def _patch(owner, name, act):
@@ -79,17 +81,33 @@ def _moments(sender):
     }
 
 
-def apply(rank, moment, number="SIGTERM", group=False, times=1, skip=0, on_rank=0):
+def record_batches(rank):
+    """Append the step after each training batch, and a hash of the batch, to `batches.RANK` in the working directory."""
+    from mmdl.callbacks.train_log import TrainLog
+
+    file = Path(f"batches.{rank}").absolute()
+
+    def at_end(self, trainer, module, outputs, batch, batch_idx):
+        tensors = [value.cpu().numpy() for value in batch.values() if hasattr(value, "cpu")]
+        digest = hashlib.sha1(b"".join(value.tobytes() for value in tensors)).hexdigest()
+        with file.open("a") as lines:
+            lines.write(f"{trainer.current_epoch} {batch_idx} {trainer.global_step} {digest}\n")
+
+    _patch(TrainLog, "on_train_batch_end", at_end)
+
+
+def apply(rank, moment=None, number="SIGTERM", group=False, times=1, skip=0, on_rank=0):
     """Send signal `number` at `moment` (of `_moments`) of one rank.
 
     Args:
         rank: Of this process.
-        moment: Name of the moment.
+        moment: Name of the moment; None sends nothing.
         number: `SIGUSR1`, `SIGUSR2` or `SIGTERM`.
         group: To all processes of the run, the loader's workers too.
         times: How often, 20 ms apart.
         skip: So many passings of the moment before.
         on_rank: Which rank passes the moment.
     """
-    if rank == on_rank:
+    record_batches(rank)
+    if rank == on_rank and moment is not None:
         _patch(*_moments(Sender(number, group, times, skip))[moment])
