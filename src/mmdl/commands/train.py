@@ -126,7 +126,7 @@ def train_run(
         if rank() == 0:
             run.try_write_status(status_of(error), error=str(error))
         if isinstance(error, Preempted):
-            mark_preempting(loggers)
+            mark_preempting(loggers, error)
         raise
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
