@@ -78,9 +78,9 @@ class Preemption(Callback):
 
     Between optimizer steps it saves at once; in the middle of accumulated gradients after the next optimizer step,
     since half a gradient can't be continued. A validation or test is left, between its batches and between and within
-    its evaluators (`Task.pause`), and done from its start when the run continues; an epoch that is about to end is ended first. Lightning's own handling is switched off: it saves inside
-    the handler, which hangs or loses progress (pytorch-lightning #21406), and waits for the device in every step of
-    several ranks (#21487).
+    its evaluators (`Task.pause`), and done from its start when the run continues; an epoch that is about to end is
+    ended first. Lightning's own handling is switched off: it saves inside the handler, which hangs or loses progress
+    (pytorch-lightning #21406), and waits for the device in every step of several ranks (#21487).
 
     Args:
         saver: Writes the checkpoints.
