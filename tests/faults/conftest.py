@@ -144,3 +144,89 @@ class Exactness:
 @pytest.fixture(scope="session")
 def exactness(launch, tmp_path_factory):
     return Exactness(launch, tmp_path_factory.mktemp("whole"))
+
+
+CODES = {"SIGUSR1": 138, "SIGUSR2": 140, "SIGTERM": 143, "SIGINT": 130}
+
+
+class Stopping:
+    """Runs that signals stop, and their continuation, beside one that is not stopped."""
+
+    codes = CODES
+
+    def __init__(self, launch, folder):
+        self.launch = launch
+        self.folder = folder
+        self.made = {}
+
+    def start(self, folder, words, ranks=1, **stop):
+        """One start, with its batches noted; `stop` are arguments of `patches/signal_at.py`."""
+        return self.launch(folder, words, "signal_at", ranks=ranks, **stop)
+
+    def read(self, folder):
+        """What must not depend on a stop: weights, figures, summary, rows of the log, and the batches in order."""
+        run = folder / "runs" / "r"
+        batches = [path.read_text().splitlines() for path in sorted(folder.glob("batches.*"))]
+        assert batches
+        return *read_results(run), read_log(run), batches
+
+    def whole(self, words, ranks=1):
+        """Of a run that is not stopped."""
+        if (words, ranks) not in self.made:
+            folder = self.folder / str(len(self.made))
+            done = self.start(folder, words, ranks)
+            assert done.codes == [0] * ranks, done.stderr
+            self.made[words, ranks] = self.read(folder)
+        return self.made[words, ranks]
+
+    def stopped(self, folder, words, ranks=1, number="SIGTERM", **stop):
+        """A start that the signal stops, on all ranks, without a word of Python and without anything left behind."""
+        done = self.start(folder, words, ranks, number=number, **stop)
+        assert not done.late, done.stderr
+        assert done.codes == [CODES[number]] * ranks, done.stderr
+        assert not done.left
+        assert "Traceback" not in done.stderr
+        run = folder / "runs" / "r"
+        if run.exists():
+            status = json.loads((run / "status.json").read_text())["status"]
+            assert status == ("stopped" if number == "SIGINT" else "preempted")
+            assert f"stopped by {number}; to continue: python -m mmdl train resume=r" in done.stderr
+        else:
+            assert f"stopped by {number} before anything was done; run the command again" in done.stderr
+        return done
+
+    def check(self, folder, words, *stops, ranks=1, further=()):
+        """Stop a run once or several times in a row; continued, it leaves what one that is not stopped leaves.
+
+        Args:
+            folder: Where.
+            words: Of the command line.
+            stops: Arguments of `stopped` for each start.
+            ranks: Of all starts.
+            further: Words of the starts that are stopped, which must not change anything.
+        """
+        expected = self.whole(words, ranks)
+        command = (*words, *further)
+        for stop in stops:
+            self.stopped(folder, command, ranks, **stop)
+            if (folder / "runs" / "r").exists():
+                command = ("train", "resume=r")
+        done = self.start(folder, command, ranks)
+        assert done.codes == [0] * ranks, done.stderr
+        assert not done.left
+        found = self.read(folder)
+        assert found[0].keys() == expected[0].keys()
+        assert [name for name, value in expected[0].items() if not torch.equal(value, found[0][name])] == []
+        assert found[1:3] == expected[1:3]
+        assert found[3] == expected[3], "each row of the log once, and the same"
+        assert found[4] == expected[4], "each training batch once, and in the same order"
+        assert [path.name for path in (folder / "runs").iterdir()] == ["r"]
+        status = json.loads((folder / "runs" / "r" / "status.json").read_text())
+        assert status["status"] == "finished"
+        assert "error" not in status
+        return done
+
+
+@pytest.fixture(scope="session")
+def stopping(launch, tmp_path_factory):
+    return Stopping(launch, tmp_path_factory.mktemp("not-stopped"))

@@ -66,15 +66,23 @@ class Agreement:
         self._asked_at = time.monotonic()
         return signal.Signals(number) if number else None
 
+    def least(self, count: int) -> int:
+        """The smallest of all ranks' numbers; all ranks call this equally often."""
+        if self.group is None:
+            return count
+        found = torch.tensor(count)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN, group=self.group)
+        return int(found)
+
 
 class Preemption(Callback):
-    """Saves and leaves after USR1, USR2 or TERM.
+    """Saves and leaves after USR1, USR2, TERM or Ctrl-C.
 
     Between optimizer steps it saves at once; in the middle of accumulated gradients after the next optimizer step,
-    since half a gradient can't be continued. A validation or test is left, and done from its start when the run
-    continues; an epoch that is about to end is ended first. Lightning's own handling is switched off: it saves inside
-    the handler, which hangs or loses progress (pytorch-lightning #21406), and waits for the device in every step of
-    several ranks (#21487).
+    since half a gradient can't be continued. A validation or test is left, between its batches and between and within
+    its evaluators (`Task.pause`), and done from its start when the run continues; an epoch that is about to end is
+    ended first. Lightning's own handling is switched off: it saves inside the handler, which hangs or loses progress
+    (pytorch-lightning #21406), and waits for the device in every step of several ranks (#21487).
 
     Args:
         saver: Writes the checkpoints.
@@ -84,6 +92,7 @@ class Preemption(Callback):
         self.saver = saver
         self._agreement: Agreement | None = None
         self._random: dict[str, Any] = {}
+        self._batches = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Keep Lightning from setting handlers of its own, and from asking for them in every step."""
@@ -98,6 +107,7 @@ class Preemption(Callback):
             self._agreement = Agreement(trainer.world_size)
             if trainer.world_size > 1:
                 peers.meet(self._agreement.group)
+        pl_module.pause = lambda: self._pause(trainer)  # type: ignore[assignment]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the handlers again, should a library have taken them; leave if a signal came while the ranks met."""
@@ -132,6 +142,7 @@ class Preemption(Callback):
         if not self._may_leave_validation(trainer):
             return
         self._random = random_state()
+        self._batches = self._least(trainer.num_val_batches)
         asked = self._signal(trainer, now=True)
         if asked is not None:
             self._leave_validation(trainer, asked)
@@ -141,7 +152,7 @@ class Preemption(Callback):
     ) -> None:
         """Leave in the middle of the validation."""
         batch_idx = arguments[2]
-        if not self._may_leave_validation(trainer) or not _on_all_ranks(batch_idx, trainer.num_val_batches):
+        if not self._may_leave_validation(trainer) or batch_idx >= self._batches - 1:
             return
         asked = self._signal(trainer)
         if asked is not None:
@@ -158,11 +169,26 @@ class Preemption(Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave before the test: the end of the training was saved."""
         self._leave_if_asked(trainer, now=True)
+        self._batches = self._least(trainer.num_test_batches)
 
     def on_test_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:
         """Leave in the middle of the test."""
-        if _on_all_ranks(arguments[2], trainer.num_test_batches):
+        if arguments[2] < self._batches - 1:
             self._leave_if_asked(trainer)
+
+    def _pause(self, trainer: pl.Trainer) -> None:
+        """Leave in the middle of the evaluators, which may take longer than a scheduler waits."""
+        if trainer.testing:
+            self._leave_if_asked(trainer, now=True)
+        elif trainer.validating and self._may_leave_validation(trainer):
+            asked = self._signal(trainer, now=True)
+            if asked is not None:
+                self._leave_validation(trainer, asked)
+
+    def _least(self, batches: Any) -> int:
+        """Of how many batches of an evaluation every rank has one; the last may be missing on some."""
+        assert self._agreement is not None
+        return self._agreement.least(int(sum(batches)))
 
     def _signal(self, trainer: pl.Trainer, now: bool = False) -> signal.Signals | None:
         assert self._agreement is not None
@@ -188,18 +214,15 @@ class Preemption(Callback):
         self._save_and_leave(trainer, asked)
 
     def _save_and_leave(self, trainer: pl.Trainer, asked: signal.Signals) -> None:
+        stop_signals.leaving = True
         self.saver.save_last(trainer)
         raise self._stop(trainer, asked)
 
     def _stop(self, trainer: pl.Trainer, asked: signal.Signals) -> Preempted:
+        stop_signals.leaving = True
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = environment is not None and not environment.creates_processes_externally
         return Preempted(asked, trainer.global_step or None, counts=trainer.is_global_zero or not launched)
-
-
-def _on_all_ranks(batch_idx: int, batches: Any) -> bool:
-    """Whether every rank has this batch of an evaluation: the last may be missing on some."""
-    return batch_idx < int(sum(batches)) - 1
 
 
 def _nothing(*arguments: Any) -> None:

@@ -47,9 +47,10 @@ from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.flight_recorder import record_collectives
 from mmdl.runs.folder import RunFolder, rank
-from mmdl.runs.handing_back import hand_back, mark_preempting, status_of
+from mmdl.runs.handing_back import hand_back, interruption, mark_preempting, status_of
 from mmdl.runs.launched_ranks import end_with_rank_0, report_dead_ranks
 from mmdl.runs.opening import check_data, facts, open_run
+from mmdl.runs.shared_id import remember_begun
 from mmdl.runs.stop_signals import children_deaf, stop_signals
 
 if TYPE_CHECKING:
@@ -134,9 +135,11 @@ def train_run(
         if rank() == 0:
             run.try_write_status(status_of(error), error=str(lost or error))
         if isinstance(error, Preempted):
-            mark_preempting(loggers)
+            mark_preempting(loggers, error)
         if lost is not None:
             raise lost from error
+        if interruption(error) is not error:
+            raise interruption(error) from None
         raise
     if trainer.is_global_zero:
         figures["time/fit_s"] = _figure(fit_seconds)
@@ -186,6 +189,8 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     write_json(run.manifest_file, manifest(data.fingerprints(), marks))
     data.write_reports(run.path)
     run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name, **facts(cfg, resuming))
+    if not resuming:
+        remember_begun(run.id)
     log.info("run          %s", run.path)
 
 

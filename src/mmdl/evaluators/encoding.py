@@ -93,7 +93,11 @@ def encoded(context: EvaluationContext, starts: Sequence[int], chunk: Callable[[
     if trainer is not None:
         precision = trainer.precision_plugin.val_step_context()
     with torch.no_grad(), eval_mode(context.task.model), precision:
-        own = [chunk(start).float().cpu() for start in starts[rank::world_size]]
+        own = []
+        for turn in range(0, len(starts), world_size):
+            context.task.pause()
+            if turn + rank < len(starts):
+                own.append(chunk(starts[turn + rank]).float().cpu())
     if world_size == 1:
         return torch.cat(own)
     parts: list[Any] = [None] * world_size

@@ -19,6 +19,7 @@ from mmdl.errors import UserError, nearest
 from mmdl.runs.files import TEMPORARY, WriteError, write_json, write_text, writing
 from mmdl.runs.redact import redact
 from mmdl.runs.requeue import slurm_job
+from mmdl.runs.shared_id import are_ranks, shared
 
 RUN_ID_VARIABLE = "MMDL_RUN_ID"
 """Hands the id from rank 0 to the ranks that it launches."""
@@ -33,7 +34,7 @@ def rank() -> int:
 
 
 def make_run_id(given: str | None, name: str) -> str:
-    """The id of a run: given, handed down, from the scheduler's job, or new.
+    """The id of a run: given, handed down, from the scheduler's job, or new; on all ranks the same.
 
     Args:
         given: `run.id` of the configuration.
@@ -45,8 +46,10 @@ def make_run_id(given: str | None, name: str) -> str:
     found = given or os.environ.get(RUN_ID_VARIABLE) or _scheduler_id()
     if found and not given and RUN_ID_VARIABLE not in os.environ:
         found += _job_of_sweep()
+    if not found and are_ranks():
+        found = shared(f"run_id{_job_of_sweep()}", lambda: _new_id(name))
     if not found:
-        found = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
+        found = _new_id(name)
     found = str(found)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._=+\-]{0,127}", found):
         raise UserError(
@@ -55,6 +58,10 @@ def make_run_id(given: str | None, name: str) -> str:
         )
     os.environ[RUN_ID_VARIABLE] = found
     return found
+
+
+def _new_id(name: str) -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{name}-{secrets.token_hex(2)}"
 
 
 def _job_of_sweep() -> str:
@@ -77,8 +84,10 @@ def _scheduler_id() -> str | None:
     job = slurm_job()
     if job is not None:
         return f"slurm-{job}"
-    run_id = env.get("TORCHELASTIC_RUN_ID")
-    return f"torchrun-{run_id}" if run_id and run_id != "none" else None
+    run_id = env.get("TORCHELASTIC_RUN_ID", "none")
+    # Without --rdzv-id torchrun calls each start "none" or names it anew: such a name finds no run again.
+    unnamed = run_id in ("", "none") or re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", run_id)
+    return None if unnamed else f"torchrun-{run_id}"
 
 
 class RunFolder:
@@ -190,9 +199,13 @@ class RunFolder:
         return json.loads(self.summary_file.read_text()) if self.summary_file.is_file() else {}
 
     def write_status(self, status: str, **facts: Any) -> None:
-        """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process and time."""
+        """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process and time.
+
+        Facts of earlier calls stay, but for the error of an earlier end.
+        """
         facts = {"status": status, "pid": os.getpid(), "time": time.time(), **facts}
-        write_json(self.path / "status.json", self.read_status() | facts)
+        before = {name: value for name, value in self.read_status().items() if name != "error"}
+        write_json(self.path / "status.json", before | facts)
 
     def try_write_status(self, status: str, **facts: Any) -> None:
         """Write `status.json` if that is possible: a run that ends on a full disk has something else to say."""

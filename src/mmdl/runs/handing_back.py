@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from typing import Any
 
@@ -15,6 +16,9 @@ log = logging.getLogger("mmdl")
 TRACKER_S = 15.0
 """How long to wait for W&B to send what it has."""
 
+KILLED = 255
+"""The exit code that W&B shows as "killed"."""
+
 
 _endings: list[threading.Thread] = []
 
@@ -22,30 +26,41 @@ _endings: list[threading.Thread] = []
 def status_of(error: BaseException) -> str:
     """The status of a run that an exception has ended.
 
-    >>> status_of(KeyboardInterrupt()), status_of(ValueError())
-    ('stopped', 'failed')
+    >>> status_of(KeyboardInterrupt()), status_of(Preempted(signal.SIGTERM)), status_of(ValueError())
+    ('stopped', 'preempted', 'failed')
     """
-    if isinstance(error, Preempted):
+    if isinstance(error, Preempted) and error.cause != signal.SIGINT:
         return "preempted"
-    return "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+    error = interruption(error)
+    return "stopped" if isinstance(error, KeyboardInterrupt | Preempted) else "failed"
 
 
-def mark_preempting(loggers: list[Any]) -> None:
+def interruption(error: BaseException) -> BaseException:
+    """The Ctrl-C that Lightning has turned into an exit with code 1, or the error itself."""
+    was = error.__context__
+    return was if isinstance(error, SystemExit) and isinstance(was, KeyboardInterrupt) else error
+
+
+def mark_preempting(loggers: list[Any], stop: Preempted) -> None:
     """Tell W&B that the run was preempted, and end it here; it is continued under the same id.
 
     Args:
         loggers: The run's loggers; others than W&B's are passed over.
+        stop: Why; after Ctrl-C the run is ended as one that was killed, as W&B does it itself.
     """
     from lightning.pytorch.loggers import WandbLogger
 
     for logger in loggers:
         if isinstance(logger, WandbLogger) and rank() == 0:
             # Beside the rest: the scheduler's grace is short, and a tracker may be slow.
-            _endings.append(threading.Thread(target=_end, args=(logger.experiment,), daemon=True))
+            _endings.append(threading.Thread(target=_end, args=(logger.experiment, stop), daemon=True))
             _endings[-1].start()
 
 
-def _end(run: Any) -> None:
+def _end(run: Any, stop: Preempted) -> None:
+    if stop.cause == signal.SIGINT:
+        run.finish(exit_code=KILLED)
+        return
     run.mark_preempting()
     run.finish(exit_code=1)
 
@@ -57,10 +72,10 @@ def hand_back(run: RunFolder | None, stop: Preempted) -> None:
         run: None where the signal came before the run had a folder.
         stop: Why it was stopped; its advice is filled in.
     """
-    job = slurm_job()
+    job = slurm_job() if stop.cause != signal.SIGINT else None
     if rank() == 0:
         saved = "before the first step" if stop.step is None else f"saved at step {stop.step}"
-        log.info("preempted    by %s, %s", stop.cause.name, saved)
+        log.info("%-12s by %s, %s", status_of(stop), stop.cause.name, saved)
         requeued = job is not None and requeue(job, stop.cause)
         while _endings:
             _endings.pop().join(TRACKER_S)

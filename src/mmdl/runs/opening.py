@@ -14,6 +14,7 @@ from mmdl.errors import UserError
 from mmdl.runs.changes import SAME_MATHEMATICS, SAME_RESULTS, apply, changes, presets_of
 from mmdl.runs.folder import RunFolder, find_run, make_run_id, rank
 from mmdl.runs.moved_paths import moved
+from mmdl.runs.shared_id import was_begun
 
 log = logging.getLogger("mmdl")
 
@@ -27,6 +28,7 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, RunFolder, bool]:
     """The configuration with its run folder, and whether it continues a run.
 
     A run is continued where `resume` names it, and where the scheduler restarts a job whose run folder exists.
+    So it is where torchrun starts the ranks once more.
 
     Args:
         cfg: The composed configuration of `train`.
@@ -44,6 +46,8 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, RunFolder, bool]:
     if run.exists and run.id.startswith(("slurm-", "torchrun-")):
         # A scheduler repeats its command; what of it depends on the node must not keep the job from going on.
         return _continued(cfg, run, overrides() if run.id.startswith("torchrun-") else []), run, True
+    if was_begun(run.id) and run.exists:
+        return _continued(cfg, run, []), run, True  # torchrun repeats its command after a rank has died
     if run.exists and rank() == 0:
         run.create()  # refuses
     return cfg, run, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from mmdl.runs.folder import rank
 STOP_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM)
 """USR1 and USR2 are what `sbatch --signal` sends by custom, TERM comes with preemption, Kubernetes and `kill`."""
 
+CAUGHT = (*STOP_SIGNALS, signal.SIGINT)
+"""Ctrl-C stops a training in the same way; pressed again, it stops at once."""
+
 
 class StopSignals:
     """Whether this process was asked to stop.
@@ -28,19 +32,29 @@ class StopSignals:
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
         """The first signal that came; later ones change nothing."""
+        self.leaving = False
+        """Whether the run is on its way out and saves: then nothing interrupts it, Ctrl-C neither."""
         self._at_once = False
         self._catching = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and not self.leaving and (self._at_once or self.received == number):
+            raise KeyboardInterrupt
         if self.received is None:
             self.received = signal.Signals(number)
             if self._at_once and rank() == 0:
                 raise Preempted(self.received)
+            if number == signal.SIGINT and rank() == 0:
+                # No logging here: its lock may be held by what was interrupted.
+                os.write(2, b"\nstopping at the next step, with a checkpoint; Ctrl-C again stops at once\n")
 
     def install(self) -> None:
         """Set the handlers, in place of whatever is there; nothing outside of `caught`."""
-        if self._catching:
-            for number in STOP_SIGNALS:
+        if not self._catching:
+            return
+        for number in CAUGHT:
+            # A program in the background of a shell script, and one that `nohup` started, ignores Ctrl-C.
+            if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._handle)
 
     def hold(self) -> None:
@@ -53,8 +67,8 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             yield  # Python lets the main thread only set handlers
             return
-        self.received, self._at_once, self._catching = None, True, True
-        before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+        self.received, self.leaving, self._at_once, self._catching = None, False, True, True
+        before: dict[signal.Signals, Any] = {number: signal.getsignal(number) for number in CAUGHT}
         self.install()
         try:
             yield
@@ -75,7 +89,7 @@ def children_deaf() -> Iterator[None]:
     A blocked signal stays blocked in a child from its first instruction on. A handler that the child sets comes too
     late for a signal in between, and a loader worker that TERM kills ends the training with an error.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, CAUGHT)
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
 import lightning.pytorch as pl
@@ -21,6 +21,10 @@ from mmdl.models.layers.eval_mode import eval_mode
 from mmdl.optim.groups import freeze as freeze_groups
 from mmdl.optim.groups import parameter_groups
 from mmdl.strategies.buffers import agree_on_buffers
+
+
+def _go_on() -> None:
+    """Nobody asks for a pause."""
 
 
 class TaskOptions(TypedDict, total=False):
@@ -100,6 +104,8 @@ class Task(pl.LightningModule):
         """What the last evaluation was run on."""
         self.outputs: dict[str, np.ndarray[Any, Any]] = {}
         self.grad_norm: Tensor | None = None
+        self.pause: Callable[[], None] = _go_on
+        """Called by what takes long in an evaluation, equally often on all ranks: the run may be stopped there."""
         self._collected: list[dict[str, Tensor]] = []
         self._eval_loss: list[tuple[Tensor, int]] = []
         self.idle = False
@@ -305,6 +311,7 @@ class Task(pl.LightningModule):
         results += self.loss_of_split(context)
         for evaluator in self.evaluators.values():
             if split in evaluator.splits:
+                self.pause()
                 results += evaluator.run(context)
         self.results[split] = results
         if split == self.silent_split:

@@ -1,8 +1,10 @@
-"""Has a run sent a signal at a named moment."""
+"""Has a run sent signals at named moments, and write down each batch on which it trains."""
 
+import hashlib
 import os
 import signal
 import time
+from pathlib import Path
 
 
 def _patch(owner, name, act):
@@ -18,8 +20,8 @@ def _patch(owner, name, act):
 class Sender:
     """Sends the signal at the first passing of its moment that counts."""
 
-    def __init__(self, number, group, times, skip):
-        self.number = getattr(signal, number)
+    def __init__(self, numbers, group, times, skip):
+        self.numbers = [getattr(signal, number) for number in numbers]
         self.group = group
         self.times = times
         self.left = skip
@@ -28,11 +30,11 @@ class Sender:
         self.left -= 1
         if self.left >= 0 or self.times <= 0:
             return
-        for _ in range(self.times):
+        for number in self.numbers * self.times:
             if self.group:
-                os.killpg(os.getpgrp(), self.number)
+                os.killpg(os.getpgrp(), number)
             else:
-                os.kill(os.getpid(), self.number)
+                os.kill(os.getpid(), number)
             time.sleep(0.02)
         self.times = 0
 
@@ -41,7 +43,9 @@ def _moments(sender):
     from mmdl.callbacks.checkpoints import Checkpoints
     from mmdl.callbacks.train_log import TrainLog
     from mmdl.commands import train
+    from mmdl.evaluators import encoding
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
+    from mmdl.runs.stop_signals import stop_signals
     from mmdl.tasks.base import Task
 
     def in_fit(self, *arguments):
@@ -64,6 +68,10 @@ def _moments(sender):
         if self.trainer.state.fn == "fit" and self.trainer.current_epoch == 1:
             sender.send()
 
+    def when_leaving(*arguments):
+        if stop_signals.received is not None:
+            sender.send()
+
     return {
         "start-up": (train, "build_data", sender.send),
         "ranks meet": (Task, "configure_optimizers", in_fit),
@@ -75,21 +83,49 @@ def _moments(sender):
         "evaluators": (Task, "on_validation_epoch_end", in_validation),
         "epoch end": (Checkpoints, "on_train_epoch_end", in_second_epoch),
         "saving": (AtomicCheckpointIO, "save_checkpoint", sender.send),
+        "leaving": (AtomicCheckpointIO, "save_checkpoint", when_leaving),
+        "encoding": (encoding, "eval_mode", sender.send),
+        "before the test": (train, "_test", sender.send),
         "test": (Task, "test_step", sender.send),
+        "after the test": (train, "_finish", sender.send),
     }
 
 
-def apply(rank, moment, number="SIGTERM", group=False, times=1, skip=0, on_rank=0):
+def record_batches(rank):
+    """Append step and hash of each training batch to `batches.RANK` in the working directory."""
+    from mmdl.callbacks.train_log import TrainLog
+
+    file = Path(f"batches.{rank}").absolute()
+
+    def at_end(self, trainer, module, outputs, batch, batch_idx):
+        tensors = [value.cpu().numpy() for value in batch.values() if hasattr(value, "cpu")]
+        digest = hashlib.sha1(b"".join(value.tobytes() for value in tensors)).hexdigest()
+        with file.open("a") as lines:
+            lines.write(f"{trainer.current_epoch} {batch_idx} {trainer.global_step} {digest}\n")
+
+    _patch(TrainLog, "on_train_batch_end", at_end)
+
+
+def apply(
+    rank, moment=None, number="SIGTERM", group=False, times=1, skip=0, on_rank=0, then=(), agree_every=1.0
+):
     """Send signal `number` at `moment` (of `_moments`) of one rank.
 
     Args:
         rank: Of this process.
-        moment: Name of the moment.
+        moment: Name of the moment; None sends nothing.
         number: `SIGUSR1`, `SIGUSR2` or `SIGTERM`.
         group: To all processes of the run, the loader's workers too.
         times: How often, 20 ms apart.
         skip: So many passings of the moment before.
         on_rank: Which rank passes the moment.
+        then: Further signals, while the run that was stopped writes its checkpoint.
+        agree_every: Seconds between two times when ranks ask each other.
     """
-    if rank == on_rank:
-        _patch(*_moments(Sender(number, group, times, skip))[moment])
+    from mmdl.callbacks import preemption
+
+    preemption.AGREE_EVERY_S = agree_every
+    record_batches(rank)
+    if rank == on_rank and moment is not None:
+        _patch(*_moments(Sender([number], group, times, skip))[moment])
+        _patch(*_moments(Sender(then, group, 1, 0))["leaving"])

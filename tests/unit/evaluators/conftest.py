@@ -92,5 +92,5 @@ def run_data():
 def context(run_data):
     """The final evaluation of the test split."""
     model = ColourModel(run_data.tokenizer)
-    task = SimpleNamespace(model=model, device=torch.device("cpu"), trainer=None)
+    task = SimpleNamespace(model=model, device=torch.device("cpu"), trainer=None, pause=lambda: None)
     return EvaluationContext(task, run_data, "test", {}, shared={})
