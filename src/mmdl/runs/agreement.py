@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 HANDED_DOWN = "MMDL_DECISION"
 """Hands a decision to the ranks that this process is about to launch: its process id and the decision as JSON."""
+
+REPORT_S = 5.0
+"""Other launchers end all ranks with the first that ends: rank 0 gets so many seconds to say what failed."""
 
 
 def agree(trainer: pl.Trainer, task: pl.LightningModule, decide: Callable[[], str | None]) -> str | None:
@@ -89,4 +93,6 @@ def silent_end(trainer: pl.Trainer) -> SystemExit:
 
     # Lightning's launcher kills rank 0, with what it has to say, if a rank that it launched ends with another code.
     launched = isinstance(getattr(trainer.strategy, "cluster_environment", None), LightningEnvironment)
+    if not launched:
+        time.sleep(REPORT_S)
     return SystemExit(0 if launched else EXIT_USER_ERROR)

@@ -7,6 +7,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 from mmdl.errors import UserError
+from mmdl.runs import agreement
 from mmdl.runs.agreement import HANDED_DOWN, agree, failing_together
 
 
@@ -41,7 +42,8 @@ def test_ranks_that_are_yet_to_be_launched_find_the_decision(monkeypatch):
 
 
 @pytest.mark.parametrize(("environment", "code"), [(LightningEnvironment, 0), (TorchElasticEnvironment, 2)])
-def test_the_others_end_quietly_with_the_first(environment, code):
+def test_the_others_end_quietly_with_the_first(environment, code, monkeypatch):
+    monkeypatch.setattr(agreement, "REPORT_S", 0.0)
     with (
         pytest.raises(SystemExit) as ended,
         failing_together(trainer(1, told=True, environment=environment())),
