@@ -220,7 +220,8 @@ def test_without_a_valid_one_nothing_begins_anew(refused, folder):
 @pytest.mark.slow
 def test_two_ranks_are_refused_together(refused, folder, tmp_path):
     damage_all(folder)
-    refused(ranks=2)
+    said = refused("trainer.devices=2", "trainer.accelerator=cpu", "allow_changes=true", ranks=2)
+    assert "no checkpoint in runs/r/checkpoints is valid:" in said
     assert "Traceback" not in (tmp_path / "stderr.1").read_text()
 
 
