@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmdl.data import worker_stacks
 from mmdl.data.sampler import IntArray
+from mmdl.data.socket_folder import short_socket_folder
 from mmdl.data.watched_dataset import WatchedDataset, WorkerFailure
 from mmdl.data.worker_board import PLAIN, WorkerBoard, WorkerTask
 from mmdl.errors import UserError
@@ -88,6 +89,7 @@ class BatchLoader(DataLoader[Any]):
             return
         self.board.clear()
         worker_stacks.prepare()
+        short_socket_folder()
         with children_deaf(), _deaths_unheard():
             batches = super().__iter__()
         self._processes = list(batches._workers)  # type: ignore[attr-defined]

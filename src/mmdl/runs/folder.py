@@ -176,7 +176,10 @@ class RunFolder:
         """Remove what an interrupted write left behind."""
         for stale in self.path.rglob(f"{TEMPORARY}*"):
             with writing(stale):
-                stale.unlink(missing_ok=True)
+                if stale.is_dir():  # an export
+                    shutil.rmtree(stale)
+                else:
+                    stale.unlink(missing_ok=True)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write `config.yaml`, without secrets."""

@@ -1,5 +1,6 @@
 """Has a run killed by SIGKILL at a named point, at its n-th file operation, or after so much of computing."""
 
+import atexit
 import ctypes
 import functools
 import os
@@ -169,14 +170,18 @@ def _points(killer):
 
 
 def at_file_operation(number, folder):
-    """Before the `number`-th opening, renaming, removing or making of a file in a folder."""
+    """Before the `number`-th opening, renaming, removing or making of a file in a folder; a whole run counts them."""
     killer, names = Killer(number), ("open", "os.rename", "os.remove", "os.mkdir")
 
     def hear(event, arguments):
         if event in names and str(Path(str(arguments[0])).absolute()).startswith(folder):
             killer.pass_by()
 
+    def count():
+        Path(folder).with_name("operations").write_text(str(number - killer.left))
+
     sys.addaudithook(hear)
+    atexit.register(count)
 
 
 class _Event(ctypes.Structure):

@@ -86,3 +86,13 @@ def test_the_jobs_of_a_sweep_in_one_job_of_slurm_are_runs_of_their_own(monkeypat
     monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: job))
     assert make_run_id(None, "vqa") == "slurm-7-3"
     assert make_run_id(None, "vqa") == "slurm-7-3", "handed down as it is"
+
+
+def test_what_an_interrupted_write_left_goes_whether_file_or_folder(tmp_path):
+    run = RunFolder(tmp_path, "one")
+    run.create()
+    (run.checkpoints / ".tmp-1-last-step=1.ckpt").write_text("half")
+    (run.path / ".tmp-1-export" / "model").mkdir(parents=True)
+    (run.path / ".tmp-1-export" / ".tmp-1-weights").write_text("half")
+    run.clean()
+    assert sorted(path.name for path in run.path.rglob("*")) == ["checkpoints", "predictions"]
