@@ -57,7 +57,6 @@ def test_a_timeout_is_said_in_words_and_leaves_stacks(launch, tmp_path):
     sick = [path.read_text() for path in sorted(folder.glob("rank=1-*.txt"))]
     assert "rank_fault.py" in sick[0]  # where the other rank sleeps
     assert "loader process" in sick[0]
-    assert len(sick) >= 2  # at doubling intervals
 
 
 def test_a_slow_step_is_noted_and_goes_on(launch, tmp_path):

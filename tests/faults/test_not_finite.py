@@ -68,6 +68,6 @@ def test_a_step_is_skipped_on_all_ranks(launch, tmp_path, ranks, words):
 
 @pytest.mark.slow
 def test_too_many_in_a_row_stop_the_run(launch, tmp_path):
-    done = launch(tmp_path, (*RANKS, SKIP), "rank_fault", fault="nan", ranks=2, times=11, grace=60)
+    done = launch(tmp_path, (*RANKS, SKIP), "rank_fault", fault="nan", ranks=2, step=1, times=11, grace=60)
     assert done.codes == [2, 2], done.stderr
     assert "10 steps in a row were skipped" in done.stderr

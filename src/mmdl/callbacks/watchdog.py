@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from mmdl.data import worker_stacks
@@ -19,6 +20,10 @@ from mmdl.errors import UserError
 from mmdl.runs.activity import Activity, activity
 from mmdl.runs.flight_recorder import pending_collectives
 from mmdl.runs.folder import RunFolder
+from mmdl.runs.host_group import collective_timeout
+
+LAST_WORDS_S = 20.0
+"""So many seconds before NCCL ends a process with a text of its own, the run is noted as failed."""
 
 SLOW = 10.0
 """What has no median (the first steps, which compile; evaluators; saving) may take so many times the floor."""
@@ -64,6 +69,7 @@ class Watchdog(Callback):
         self.most_dumps = most_dumps
         self.abort_after_s = None if abort_after_minutes is None else 60 * abort_after_minutes
         self._rank = 0
+        self._deadline_s: float | None = None
         self._stop: threading.Event | None = None
 
     # -- progress ---------------------------------------------------------------------------------------------------
@@ -71,6 +77,9 @@ class Watchdog(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Begin to watch."""
         self._rank = trainer.global_rank
+        if trainer.world_size > 1 and "nccl" in torch.distributed.get_backend_config():
+            timeout = collective_timeout().total_seconds()
+            self._deadline_s = max(timeout / 2, timeout - LAST_WORDS_S)
         activity.enter("start-up")
         if self._stop is None:
             self._stop = threading.Event()
@@ -155,16 +164,21 @@ class Watchdog(Callback):
         return max(self.floor_s, self.factor * median)
 
     def _watch(self, stop: threading.Event, seen: Activity) -> None:
-        since, dumps = seen.since, 0
+        since, dumps, told = seen.since, 0, False
         while not stop.wait(min(1.0, self.floor_s / 4)):
             if seen.since != since:
                 if dumps:
                     log.info("watchdog     rank %d goes on: %s", self._rank, seen)
-                since, dumps = seen.since, 0
+                if told:
+                    self._status("running")
+                since, dumps, told = seen.since, 0, False
             quiet = time.monotonic() - since
             if dumps < self.most_dumps and quiet > self.limit(seen) * 2**dumps:
                 dumps += 1
                 self._report(seen, quiet)
+            if self._deadline_s is not None and quiet > self._deadline_s and not told:
+                told = True
+                self._status("failed", self._hangs(seen, quiet) + "; NCCL ends the process now")
             if self.abort_after_s is not None and quiet > self.abort_after_s:
                 self._abort(seen, quiet)
 
@@ -201,10 +215,17 @@ class Watchdog(Callback):
                 file.write(f"\nloader process {process}\n{text}")
 
     def _abort(self, seen: Activity, quiet: float) -> None:
-        text = (
+        self._status("failed", self._hangs(seen, quiet))
+        os._exit(EXIT_HUNG)
+
+    def _hangs(self, seen: Activity, quiet: float) -> str:
+        return (
             f"rank {self._rank} hangs: no progress for {quiet:.0f} s in {seen}; stacks are in {self.folder}"
         )
-        log.error("error: %s", text)
+
+    def _status(self, status: str, error: str | None = None) -> None:
+        if error is not None:
+            log.error("error: %s", error)
         run = self.folder.parent
-        RunFolder(run.parent, run.name).try_write_status("failed", error=text)
-        os._exit(EXIT_HUNG)
+        if self._rank == 0 or self.abort_after_s is not None:
+            RunFolder(run.parent, run.name).try_write_status(status, error=error)

@@ -75,6 +75,7 @@ def main(cfg: DictConfig) -> float | None:
     from mmdl.checking import batch_errors, first_batch
     from mmdl.evaluators.base import qualified
     from mmdl.runs.evaluation import check_evaluators, headlines
+    from mmdl.runs.lost_ranks import lost_ranks
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
     split = str(cfg.split)
@@ -95,7 +96,11 @@ def main(cfg: DictConfig) -> float | None:
         check_evaluators(task.evaluators.values(), data)
     trainer = build_trainer(config, [Progress()])
     task.eval_split, task.data, task.recorded = split, data, loaded.run.read_summary()
-    trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)
+    try:
+        trainer.test(task, dataloaders=data.attached(trainer, split), verbose=False)
+    except RuntimeError as error:
+        lost = lost_ranks(error, loaded.run.stacks, f"python -m mmdl eval run={loaded.run.id}")
+        raise lost or error from error
     figures = {qualified(r, split): r for r in task.results[split]}
     if trainer.is_global_zero:
         recorded = {} if others_data or others else task.recorded

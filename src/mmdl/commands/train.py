@@ -131,7 +131,7 @@ def train_run(
     except BaseException as error:
         from mmdl.runs.lost_ranks import lost_ranks
 
-        lost = lost_ranks(error, run.stacks, run.id)
+        lost = lost_ranks(error, run.stacks, f"python -m mmdl train resume={run.id}")
         if rank() == 0:
             run.try_write_status(status_of(error), error=str(lost or error))
         if isinstance(error, Preempted):

@@ -23,29 +23,31 @@ _LATE = re.compile(
 _FROM_RANKS = re.compile(r"gloo|nccl|TCPStore|c10d|pair|ProcessGroup", re.IGNORECASE)
 
 
-def lost_ranks(error: BaseException, folder: Path, resume: str) -> UserError | None:
+def lost_ranks(error: BaseException, folder: Path, again: str) -> UserError | None:
     """The error for a run whose ranks have lost each other; None where it is another.
 
     Args:
         error: What was raised on this rank.
         folder: Where its stack is written.
-        resume: The run's id.
+        again: The command that goes on.
     """
     text = str(error)
-    if isinstance(error, UserError) or not isinstance(error, RuntimeError) or not peers.known:
+    if isinstance(error, UserError) or not isinstance(error, RuntimeError) or not _several():
         return None
     late = _LATE.search(text)
     if not _FROM_RANKS.search(text) or not (late or _CLOSED.search(text)):
         return None
     where = f"rank {peers.rank}, in {activity},"
     path = _written(error, folder)
-    others = [peers.name(rank) for rank in range(len(peers.known)) if rank != peers.rank]
+    others = [peers.name(rank) for rank in range(len(peers.known)) if rank != peers.rank] or [
+        "the other ranks"
+    ]
     gone = [peers.name(rank) for rank in peers.gone(0.0 if late else PATIENCE_S)]
-    fix = f"python -m mmdl train resume={resume}, once the cause is found"
+    fix = f"{again}, once the cause is found"
     if gone or not late:
         who = " and ".join(gone) or _address(text, others)
         return UserError(
-            f"{who} has ended, and {where} waited for it; "
+            f"{who} {'have' if len(gone) > 1 else 'has'} ended, and {where} waited for it; "
             f"its own message or the scheduler says why; the stack is in {path}",
             valid="ranks that all live",
             fix=fix,
@@ -60,8 +62,14 @@ def lost_ranks(error: BaseException, folder: Path, resume: str) -> UserError | N
     )
 
 
+def _several() -> bool:
+    import torch.distributed as dist
+
+    return bool(peers.known) or (dist.is_initialized() and dist.get_world_size() > 1)
+
+
 def _address(text: str, others: list[str]) -> str:
-    if len(others) == 1:
+    if len(others) == 1 and peers.known:
         return others[0]
     found = re.search(r"peer \[?([^\]\s]+)\]?:\d+", text)
     return f"a rank on {found[1]}" if found else "another rank"

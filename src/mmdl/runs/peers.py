@@ -34,7 +34,11 @@ class Peers:
         self.known = found
 
     def name(self, rank: int) -> str:
-        """Such as `rank 1 (process 4711 on node7)`."""
+        """Such as `rank 1 (process 4711 on node7)`.
+
+        Args:
+            rank: Which one.
+        """
         host, process = self.known[rank]
         return f"rank {rank} (process {process} on {host})"
 

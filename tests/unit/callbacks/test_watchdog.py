@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from mmdl.callbacks.watchdog import SLOW, Watchdog
 from mmdl.errors import UserError
 from mmdl.runs.activity import Activity
+from mmdl.runs.folder import RunFolder
 
 
 def test_limits(tmp_path, monkeypatch):
@@ -45,3 +47,51 @@ def test_what_a_step_costs():
         seen.repeat("step", number)
         seen.enter("waiting for the data after step", number)
     assert time.perf_counter() - began < 2.0  # 20 us a step here, 1 us on a free machine
+
+
+@pytest.fixture
+def watched():
+    """A watchdog on what `seen` does, in a thread of its own."""
+    seen, stop, threads = Activity(), threading.Event(), []
+    for number in range(9):
+        seen.repeat("step", number)
+
+    def start(dog):
+        threads.append(threading.Thread(target=dog._watch, args=(stop, seen)))
+        threads[0].start()
+
+    yield start, seen
+    stop.set()
+    threads[0].join()
+
+
+def eventually(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_dumps_come_at_doubling_intervals_and_not_for_ever(tmp_path, watched, monkeypatch):
+    start, _ = watched
+    dumps = []
+    dog = Watchdog(str(tmp_path), floor_s=0.1, most_dumps=3)
+    monkeypatch.setattr(dog, "_report", lambda seen, quiet: dumps.append(quiet))
+    start(dog)
+    eventually(lambda: len(dumps) == 3)
+    time.sleep(1.0)
+    assert len(dumps) == 3
+    assert all(quiet > 0.1 * 2**n for n, quiet in enumerate(dumps))
+
+
+def test_before_nccl_ends_the_process_the_run_is_noted_as_failed(tmp_path, watched):
+    start, seen = watched
+    dog = Watchdog(str(tmp_path / "r" / "stacks"), floor_s=0.1, most_dumps=1)
+    (tmp_path / "r").mkdir()
+    dog._deadline_s = 0.3
+    start(dog)
+    status = RunFolder(tmp_path, "r").read_status
+    eventually(lambda: status().get("status") == "failed")
+    assert "no progress for" in status()["error"]
+    seen.repeat("step", 10)  # it was slow after all
+    eventually(lambda: status()["status"] == "running")

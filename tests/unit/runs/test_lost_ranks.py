@@ -32,7 +32,7 @@ def ranks(monkeypatch):
 
 @pytest.mark.parametrize("text", CLOSED)
 def test_a_rank_that_is_gone_is_named(ranks, tmp_path, text):
-    error = lost_ranks(RuntimeError(text), tmp_path, "r")
+    error = lost_ranks(RuntimeError(text), tmp_path, "python -m mmdl train resume=r")
     assert isinstance(error, UserError)
     assert f"rank 1 (process {ranks} on {os.uname().nodename}) has ended, and rank 0, in " in error.given
     assert "resume=r" in error.fix
@@ -43,7 +43,7 @@ def test_a_rank_elsewhere_is_told_by_its_address(monkeypatch, tmp_path):
     here = (os.uname().nodename, os.getpid())
     monkeypatch.setattr(peers, "known", [here, ("h1", 1), ("h2", 1)])
     monkeypatch.setattr("mmdl.runs.lost_ranks.PATIENCE_S", 0.1)
-    error = lost_ranks(RuntimeError(CLOSED[0]), tmp_path, "r")
+    error = lost_ranks(RuntimeError(CLOSED[0]), tmp_path, "python -m mmdl train resume=r")
     assert error is not None
     assert "a rank on 198.51.100.2 has ended" in error.given
 
@@ -52,7 +52,7 @@ def test_a_rank_elsewhere_is_told_by_its_address(monkeypatch, tmp_path):
 def test_a_timeout_says_that_the_others_live(monkeypatch, tmp_path, text):
     here = (os.uname().nodename, os.getpid())
     monkeypatch.setattr(peers, "known", [here, ("h1", 7)])
-    error = lost_ranks(RuntimeError(text), tmp_path, "r")
+    error = lost_ranks(RuntimeError(text), tmp_path, "python -m mmdl train resume=r")
     assert error is not None
     assert "s for rank 1 (process 7 on h1), which live" in error.given
     assert "strategy.timeout_minutes=30" in error.fix
@@ -68,10 +68,10 @@ def test_a_timeout_says_that_the_others_live(monkeypatch, tmp_path, text):
     ids=["bug", "network", "known"],
 )
 def test_other_errors_stay_what_they_are(ranks, tmp_path, error):
-    assert lost_ranks(error, tmp_path, "r") is None
+    assert lost_ranks(error, tmp_path, "python -m mmdl train resume=r") is None
     assert not list(tmp_path.iterdir())
 
 
 def test_one_process_has_lost_nobody(monkeypatch, tmp_path):
     monkeypatch.setattr(peers, "known", [])
-    assert lost_ranks(RuntimeError(CLOSED[0]), tmp_path, "r") is None
+    assert lost_ranks(RuntimeError(CLOSED[0]), tmp_path, "python -m mmdl train resume=r") is None
