@@ -169,6 +169,7 @@ def build_trainer(
     from mmdl.allocator import keep_freed_memory
     from mmdl.runs.checkpoint_io import AtomicCheckpointIO
     from mmdl.runs.hardware import remember_no_gpu, resolve_precision
+    from mmdl.strategies.batch_norms import JoinedBatchNorms
     from mmdl.strategies.leaving import leave_at_exit
 
     quiet_console()
@@ -180,15 +181,17 @@ def build_trainer(
     assert isinstance(node, dict)
     check_launch(node)
     node["precision"] = resolve_precision(node["precision"], str(node["accelerator"]))
-    strategy = node.pop("strategy")
+    strategy, plugins = node.pop("strategy"), [AtomicCheckpointIO(), *cluster_plugins()]
     if strategy == "auto" and cfg.get("strategy") is not None and num_ranks(node) > 1:
         strategy = instantiate(cfg.strategy)
+    if node.pop("sync_batchnorm", False):
+        plugins.append(JoinedBatchNorms())
     trainer: pl.Trainer = instantiate(
         node,
         callbacks=callbacks or [],
         logger=loggers or False,
         strategy=strategy,
-        plugins=[AtomicCheckpointIO(), *cluster_plugins()],
+        plugins=plugins,
         enable_progress_bar=False,
         enable_model_summary=False,
         enable_checkpointing=bool(callbacks),
