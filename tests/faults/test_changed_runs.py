@@ -238,3 +238,20 @@ def test_a_run_folder_may_be_moved(exactness, copied):
     assert done.code == 0, done.stderr
     assert not (folder / "runs" / "r").exists()
     assert (folder / "elsewhere" / "s" / "checkpoints" / "final.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_command_that_torchrun_repeats_continues_and_another_one_is_refused(exactness, tmp_path):
+    facts = {"TORCHELASTIC_RUN_ID": "trial", "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}
+    facts |= {"WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    words = tuple(word for word in WORDS if word != "run.id=r")
+    done = exactness.run(tmp_path, words, environment=facts, **INSIDE)
+    assert done.code < 0
+    done = exactness.run(tmp_path, (*words, "optimizer.lr=0.5"), environment=facts)
+    assert done.code == 2
+    assert "optimizer.lr: 0.01 -> 0.5" in done.stderr
+    done = exactness.run(tmp_path, words, environment=facts)
+    assert done.code == 0, done.stderr
+    assert "resuming     at step 13" in done.stderr
+    (tmp_path / "runs" / "torchrun-trial").rename(tmp_path / "runs" / "r")
+    assert exactness.read(tmp_path)[1:4] == exactness.whole(WORDS)[1:4]
