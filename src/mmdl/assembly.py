@@ -43,6 +43,7 @@ _UNHELPFUL = (
     r".*`isinstance\(treespec, LeafSpec\)`.*",
     r".*Found .* module\(s\) in eval mode.*",
     r".*Checkpoint directory .* exists and is not empty.*",
+    r".*Experiment logs directory .* exists and is not empty.*",
     r".*Trying to infer the `batch_size`.*",
     r".*Lazy modules are a new feature.*",
     r".*lr_scheduler.step\(\)` before `optimizer.step\(\).*",

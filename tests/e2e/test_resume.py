@@ -1,6 +1,5 @@
-"""A run that was interrupted and continued equals one that was not, to the last bit."""
+"""Continuing from an older checkpoint, a run that has finished, and one that is not there."""
 
-import json
 import shutil
 
 import pytest
@@ -48,52 +47,6 @@ def whole(tmp_path_factory, run_command):
         return made[extra]
 
     return get
-
-
-CASES = {
-    "in the middle of an epoch": (10, ()),
-    "in the first epoch": (3, ()),
-    "at the end of an epoch": (7, ()),
-    "just after an epoch": (8, ()),
-    "with the moving average": (10, ("callbacks=[default,ema]", "callbacks.ema.decay=0.8")),
-    "with accumulation": (5, ("trainer.accumulate_grad_batches=2",)),
-    "with dropout": (10, ("model.dropout=0.5", "model.fusion.question_to_head=true")),
-    "with loader workers": (10, ("data.num_workers=1",)),
-    "ungrouped": (10, ("data.group_by_image=false",)),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_resuming_equals_not_having_stopped(case, tmp_path, run_command, monkeypatch, whole):
-    step, extra = CASES[case]
-    expected = whole(*extra)
-    with monkeypatch.context() as patch:
-        interrupt_at(patch, step)
-        with pytest.raises(Interrupted):
-            run_command("train", *QUICK, f"run.root={tmp_path}", "run.id=r", *extra, *EVERY_STEP)
-    assert step_of(newest_valid(tmp_path / "r" / "checkpoints")) == step
-    run_command("train", "resume=r", f"run.root={tmp_path}")
-    one, other = weights(expected, "w"), weights(tmp_path, "r")
-    for name, value in one.items():
-        assert torch.equal(value, other[name]), name
-    first, second = (
-        json.loads((root / i / "summary.json").read_text())["test/vqa_accuracy"]
-        for root, i in ((expected, "w"), (tmp_path, "r"))
-    )
-    assert first == second
-
-
-def test_resuming_twice(tmp_path, run_command, monkeypatch, whole):
-    for step, command in ((4, (*QUICK, "run.id=r", *EVERY_STEP)), (12, ("resume=latest",))):
-        with monkeypatch.context() as patch:
-            interrupt_at(patch, step)
-            with pytest.raises(Interrupted):
-                run_command("train", *command, f"run.root={tmp_path}")
-    run_command("train", "resume=latest", f"run.root={tmp_path}")
-    one, other = weights(whole(), "w"), weights(tmp_path, "r")
-    assert all(torch.equal(value, other[name]) for name, value in one.items())
-    steps = [json.loads(x).get("step") for x in (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()]
-    assert steps == sorted(steps)
 
 
 def test_a_torn_checkpoint_is_passed_over(tmp_path, run_command, monkeypatch, whole, caplog):

@@ -41,7 +41,12 @@ def copied(stopped, tmp_path):
     """A folder with a copy of that run."""
 
     def copy(ranks=1):
-        return shutil.copytree(stopped(ranks), tmp_path / "copy")
+        folder = shutil.copytree(stopped(ranks), tmp_path / "copy")
+        lines = (folder / "note").read_text().splitlines(keepends=True)
+        # one rank may have begun the batch before which another one killed all
+        kept = [line for line in lines if json.loads(line)[:2] < [INSIDE["epoch"], INSIDE["batch"]]]
+        (folder / "note").write_text("".join(kept))
+        return folder
 
     return copy
 
@@ -124,7 +129,7 @@ REFUSED = {
     "optimizer=sgd": "optimizer.name: AdamW -> SGD",
     "schedule=linear": "schedule._target_",
     "trainer.max_epochs=9": "trainer.max_epochs: 2 -> 9",
-    "trainer.precision=bf16-mixed": "trainer.precision: auto -> bf16-mixed",
+    "trainer.precision=64-true": " -> 64-true",
     "trainer.accumulate_grad_batches=2": "trainer.accumulate_grad_batches: 1 -> 2",
     "callbacks=[default,ema]": "callbacks.ema",
     "+experiment=mnist augment@data.augment=[crop]": "data.augment.crop",
@@ -233,3 +238,20 @@ def test_a_run_folder_may_be_moved(exactness, copied):
     assert done.code == 0, done.stderr
     assert not (folder / "runs" / "r").exists()
     assert (folder / "elsewhere" / "s" / "checkpoints" / "final.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_command_that_torchrun_repeats_continues_and_another_one_is_refused(exactness, tmp_path):
+    facts = {"TORCHELASTIC_RUN_ID": "trial", "RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}
+    facts |= {"WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29511"}
+    words = tuple(word for word in WORDS if word != "run.id=r")
+    done = exactness.run(tmp_path, words, environment=facts, **INSIDE)
+    assert done.code < 0
+    done = exactness.run(tmp_path, (*words, "optimizer.lr=0.5"), environment=facts)
+    assert done.code == 2
+    assert "optimizer.lr: 0.01 -> 0.5" in done.stderr
+    done = exactness.run(tmp_path, words, environment=facts)
+    assert done.code == 0, done.stderr
+    assert "resuming     at step 13" in done.stderr
+    (tmp_path / "runs" / "torchrun-trial").rename(tmp_path / "runs" / "r")
+    assert exactness.read(tmp_path)[1:4] == exactness.whole(WORDS)[1:4]

@@ -14,7 +14,9 @@ def rows(run):
     with (run / "csv" / "metrics.csv").open() as handle:
         found = list(csv.DictReader(handle))
     timed = ("train/samples_per_s", "train/data_wait_share")
-    return [{name: value for name, value in row.items() if value and name not in timed} for row in found]
+    return [
+        {name: float(value) for name, value in row.items() if value and name not in timed} for row in found
+    ]
 
 
 def scalars(run):

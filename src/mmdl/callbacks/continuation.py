@@ -27,11 +27,18 @@ class Continuation(Callback):
     def __init__(self, changed: bool = False, optimizer: dict[str, Any] | None = None) -> None:
         self.changed = changed
         self.optimizer = optimizer or {}
+        self._position: dict[str, int] = {}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Leave the moments of another optimizer out."""
+        """Leave out the moments of another optimizer, and all of the schedule but its position."""
+        if self.changed:
+            states = checkpoint.get("lr_schedulers") or [{}]
+            self._position = {
+                key: states[0][key] for key in ("last_epoch", "_step_count") if key in states[0]
+            }
+            checkpoint["lr_schedulers"] = []
         before = (checkpoint.get(MMDL_KEY) or {}).get("config", {}).get("optimizer") or {}
         if self.changed and any(before.get(key) != self.optimizer.get(key) for key in ("_target_", "name")):
             checkpoint["optimizer_states"] = []
@@ -45,19 +52,17 @@ class Continuation(Callback):
                 setattr(current, name, getattr(current, name) + data.moved.shift)
         if self.changed:
             assert isinstance(pl_module, Task)
-            _renew(trainer, pl_module)
+            _renew(trainer, pl_module, self._position)
 
 
-def _renew(trainer: pl.Trainer, task: Task) -> None:
+def _renew(trainer: pl.Trainer, task: Task, position: dict[str, int]) -> None:
     """The groups and the schedule as the configuration has them, at the step of the run."""
-    optimizer, fresh = task.build_optimizer(task.total_steps())
+    optimizer, _ = task.build_optimizer(task.total_steps())
     groups = trainer.optimizers[0].param_groups
     for group, made in zip(groups, optimizer.param_groups, strict=True):
         group.update({name: value for name, value in made.items() if name != "params"})
     schedule: Any = trainer.lr_scheduler_configs[0].scheduler
-    for name in ("base_lrs", "total_steps", "_schedule_phases"):
-        if hasattr(fresh, name):
-            setattr(schedule, name, getattr(fresh, name))
+    vars(schedule).update(position)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch expects to be asked within a step only
         rates = schedule.get_lr()

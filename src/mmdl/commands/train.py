@@ -49,7 +49,7 @@ from mmdl.runs.flight_recorder import record_collectives
 from mmdl.runs.folder import RunFolder, rank
 from mmdl.runs.handing_back import hand_back, interruption, mark_preempting, status_of
 from mmdl.runs.launched_ranks import end_with_rank_0, report_dead_ranks
-from mmdl.runs.opening import check_data, facts, open_run
+from mmdl.runs.opening import check_data, named_presets, open_run
 from mmdl.runs.shared_id import remember_begun
 from mmdl.runs.stop_signals import children_deaf, stop_signals
 
@@ -188,7 +188,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
         )
     write_json(run.manifest_file, manifest(data.fingerprints(), marks))
     data.write_reports(run.path)
-    run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name, **facts(cfg, resuming))
+    run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name, **named_presets(resuming))
     if not resuming:
         remember_begun(run.id)
     log.info("run          %s", run.path)

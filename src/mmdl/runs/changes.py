@@ -94,7 +94,9 @@ def changes(saved: DictConfig, cfg: DictConfig, overrides: Sequence[str]) -> lis
         before, after = _value(saved, path), _value(cfg, path)
         in_group = isinstance(after, Mapping)
         for change in _leaves(path, before, after):
-            if change.before != change.after and not (in_group and _filled_in(saved, change)):
+            if change.before == change.after or (change.key, change.after) == ("trainer.precision", "auto"):
+                continue  # the run has what auto was on its first machine
+            if not (in_group and _filled_in(saved, change)):
                 found[change.key] = change
     return sorted(found.values(), key=lambda change: change.key)
 

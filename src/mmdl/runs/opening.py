@@ -42,7 +42,7 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, RunFolder, bool]:
         run = find_run(root, str(cfg.resume))
         return _continued(cfg, run, overrides()), run, True
     run = RunFolder(root, make_run_id(cfg.run.id, str(cfg.name)))
-    cfg.run.id, cfg.run.dir = run.id, str(run.path)
+    cfg.run.id, cfg.run.dir, cfg.run.ranks = run.id, str(run.path), num_ranks(cfg.trainer)
     if run.exists and run.id.startswith(("slurm-", "torchrun-")):
         # A scheduler repeats its command; what of it depends on the node must not keep the job from going on.
         return _continued(cfg, run, overrides() if run.id.startswith("torchrun-") else []), run, True
@@ -68,15 +68,13 @@ def overrides() -> list[str]:
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
-def facts(cfg: DictConfig, resuming: bool) -> dict[str, Any]:
-    """What `status.json` keeps of a run besides its configuration: how many ranks it has, and its presets.
+def named_presets(resuming: bool) -> dict[str, Any]:
+    """The presets of a new run for its `status.json`; those of one that is continued stay.
 
     Args:
-        cfg: Its configuration.
-        resuming: Whether it is continued; its presets stay then.
+        resuming: Whether it is continued.
     """
-    ranks = {"ranks": num_ranks(cfg.trainer)}
-    return ranks if resuming else ranks | {"presets": presets_of(overrides())}
+    return {} if resuming else {"presets": presets_of(overrides())}
 
 
 def _continued(cfg: DictConfig, run: RunFolder, given: list[str]) -> DictConfig:
@@ -85,19 +83,18 @@ def _continued(cfg: DictConfig, run: RunFolder, given: list[str]) -> DictConfig:
     own = {"root": str(run.root), "id": run.id, "dir": str(run.path)}
     if saved.run.dir != own["dir"]:  # the folder was moved, or is named from elsewhere
         saved = _open(OmegaConf.create(moved(OmegaConf.to_container(saved), str(saved.run.dir), own["dir"])))
+    ranks = int(saved.run.get("ranks") or num_ranks(saved.trainer))
     cfg.run = saved.run = own
-    status = run.read_status()
     found = changes(saved, cfg, given)
     refused = [str(change) for change in found if not change.matches((*SAME_RESULTS, *SAME_MATHEMATICS))]
     refused += [str(change) for change in found if change.key in OTHER_CHECKPOINTS]
-    presets = status.get("presets") or {"experiment": saved.get("name")}
+    presets = run.read_status().get("presets") or {"experiment": saved.get("name")}
     for group, name in presets_of(given).items():
         if presets.get(group) != name:
             refused.append(f"{group}: {presets.get(group)} -> {name}")
-    ranks = int(status.get("ranks") or num_ranks(saved.trainer))
     before = samples_a_step(saved, ranks)
     apply(saved, cfg, given)
-    now = num_ranks(saved.trainer)
+    now = saved.run.ranks = num_ranks(saved.trainer)
     after = samples_a_step(saved, now)
     if before != after:
         on = f" (on {_ranks(now)} instead of {ranks})" if ranks != now else ""

@@ -7,6 +7,9 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+WHOLE = ("epoch", "trainer/global_step")
+"""Figures that are whole numbers in Lightning's files."""
+
 
 def rewind_trackers(loggers: Iterable[Any], rows: Iterable[Mapping[str, Any]], step: int) -> None:
     """Bring CSV and TensorBoard files to where the checkpoint was saved.
@@ -24,6 +27,7 @@ def rewind_trackers(loggers: Iterable[Any], rows: Iterable[Mapping[str, Any]], s
         if isinstance(logger, CSVLogger):
             for row in rows:
                 values = {name: value for name, value in row.items() if name not in ("step", "time")}
+                values |= {name: int(values[name]) for name in WHOLE if name in values}
                 logger.log_metrics(values, row["step"])
             logger.save()
         elif isinstance(logger, TensorBoardLogger):
