@@ -51,7 +51,7 @@ def mark_preempting(loggers: list[Any], stop: Preempted) -> None:
     from lightning.pytorch.loggers import WandbLogger
 
     for logger in loggers:
-        if isinstance(logger, WandbLogger) and rank() == 0:
+        if isinstance(logger, WandbLogger) and rank() == 0 and not getattr(logger, "lost", False):
             # Beside the rest: the scheduler's grace is short, and a tracker may be slow.
             _endings.append(threading.Thread(target=_end, args=(logger.experiment, stop), daemon=True))
             _endings[-1].start()
