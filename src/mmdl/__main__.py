@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Sequence
 
 from mmdl.cli.verb import Verb
-from mmdl.errors import EXIT_USER_ERROR, Preempted, UserError, UserErrors, nearest
+from mmdl.errors import EXIT_USER_ERROR, Preempted, RunError, UserError, UserErrors, nearest
 
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
@@ -110,7 +110,7 @@ OTHER_RANKS_S = 5.0
 
 def _report(error: UserError) -> None:
     refused = os.environ.get("MMDL_REFUSED")
-    if refused:  # a batch script asks for it: srun hides the exit code
+    if refused and not isinstance(error, RunError):  # a batch script asks for it: srun hides the exit code
         with contextlib.suppress(OSError), open(refused, "w"):  # noqa: PTH123 - pathlib is not needed yet
             pass
     if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"):

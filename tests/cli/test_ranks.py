@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import mmdl.__main__ as program
+from mmdl.errors import RunError
 
 
 @pytest.fixture
@@ -36,6 +37,16 @@ def test_a_batch_script_finds_a_file(slept, monkeypatch, tmp_path, capsys):
     assert (tmp_path / "refused").exists()
     monkeypatch.setenv("MMDL_REFUSED", str(tmp_path / "no" / "folder"))
     assert program.main() == 2
+
+
+def test_what_is_no_mistake_may_be_started_again(slept, monkeypatch, tmp_path, capsys):
+    def dispatch(words):
+        raise RunError("a rank has died")
+
+    monkeypatch.setattr(program, "dispatch", dispatch)
+    monkeypatch.setenv("MMDL_REFUSED", str(tmp_path / "refused"))
+    assert program.main() == 2
+    assert not (tmp_path / "refused").exists()
 
 
 EARLY = """

@@ -15,15 +15,15 @@ SCRIPT = """#!/bin/bash
 # {about}
 cd {folder} || exit 1
 {setup}job={job}
-# A failure of one rank makes srun end the others, whose exit code it then returns: mistakes of the user leave a file.
+# A mistake of the user's leaves this file. The exit code doesn't tell: when one rank ends, srun ends the others.
 export MMDL_REFUSED={logs}/"$job".refused
 rm -f "$MMDL_REFUSED"
 srun --kill-on-bad-exit=1 {command}
 code=$?
 if [ -e "$MMDL_REFUSED" ]; then code=2; fi
 # Preemption and time limit: the training has saved and asked for another start by itself, and Slurm ends this script.
-# What comes here with an error is a failure, of which exit code 2 is a mistake in the command.
-if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] \\
+# What comes here with an error is a mistake, which is final, or a failure.
+if [ "$code" -ne 0 ] && [ ! -e "$MMDL_REFUSED" ] \\
   && ! scontrol show job "$job" | grep -Eq 'JobState=(CANCELLED|COMPLETING)'; then
   # Slurm counts preemptions as restarts too, so failures are counted here.
   echo "$(date '+%F %T') exit code $code" >> {logs}/"$job".failures

@@ -132,7 +132,7 @@ def bash(tmp_path, monkeypatch):
         (0, "RUNNING", False),
         (1, "RUNNING", True),
         (137, "RUNNING", True),
-        (2, "RUNNING", False),
+        (2, "RUNNING", True),  # a loader process that died: a mistake leaves a file
         (143, "CANCELLED", False),
         (143, "COMPLETING", False),
     ],
