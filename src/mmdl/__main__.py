@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Sequence
 
 from mmdl.cli.verb import Verb
-from mmdl.errors import EXIT_USER_ERROR, Preempted, UserError, UserErrors, nearest
+from mmdl.errors import EXIT_USER_ERROR, Preempted, RunError, UserError, UserErrors, nearest
 
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
@@ -109,7 +110,7 @@ OTHER_RANKS_S = 5.0
 
 def _report(error: UserError) -> None:
     refused = os.environ.get("MMDL_REFUSED")
-    if refused:  # a batch script asks for it: srun hides the exit code
+    if refused and not isinstance(error, RunError):  # a batch script asks for it: srun hides the exit code
         with contextlib.suppress(OSError), open(refused, "w"):  # noqa: PTH123 - pathlib is not needed yet
             pass
     if int(os.environ.get("RANK") or os.environ.get("SLURM_PROCID") or "0"):
@@ -120,6 +121,13 @@ def _report(error: UserError) -> None:
     print(str(error) if many else f"error: {error}", file=sys.stderr)
 
 
+def _keep_signals(words: Sequence[str]) -> None:
+    """Under a launcher, keep a scheduler's signals until `train` hears them: they would kill while it is imported."""
+    launched = "SLURM_STEP_ID" in os.environ or "TORCHELASTIC_RUN_ID" in os.environ
+    if launched and words[:1] == ["train"] and not {"-m", "--multirun", "-h", "--help"} & set(words):
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM))
+
+
 def main() -> int:
     """Runs the command line of this process.
 
@@ -128,6 +136,7 @@ def main() -> int:
         143 where USR1, USR2 or TERM has stopped a training, which can be continued.
         A bug keeps its traceback and ends the process with 1.
     """
+    _keep_signals(sys.argv[1:])
     try:
         code = dispatch(sys.argv[1:])
         sys.stdout.flush()

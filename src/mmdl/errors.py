@@ -39,6 +39,10 @@ class UserError(Exception):
         return "\n".join(lines)
 
 
+class RunError(UserError):
+    """What has gone wrong in a run without a mistake of the user's: another start may go well."""
+
+
 class UserErrors(UserError):
     """Several `UserError`s at once, so that all can be mended in one go.
 

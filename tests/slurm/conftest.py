@@ -22,6 +22,7 @@ EXPORTS = "export MASTER_ADDR=198.51.100.2 GLOO_SOCKET_IFNAME=eth0 OMP_NUM_THREA
 TRAINING = (
     *("+experiment=vqa", "quick=true", "evaluator=[vqa_accuracy]", "data.scenes_train=96"),
     *("trainer.accelerator=cpu", "callbacks=[default,ema]", "data.num_workers=1", "trainer.max_epochs=3"),
+    "data.eval_batch_size=20",
 )
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "OUT_OF_MEMORY")
 

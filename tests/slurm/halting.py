@@ -50,7 +50,7 @@ def in_second_epoch(self, *arguments):
 
 
 AT_STEP = 9
-"""In the second epoch of two ranks."""
+"""In the second epoch of two ranks; a signal that comes before this step begins is acted on after it."""
 
 
 def patch(owner, name, act):

@@ -68,12 +68,15 @@ def test_preemption(lab, undisturbed, equal, moment, proctrack):
 @SLOW
 @pytest.mark.parametrize("proctrack", ["cgroup"])
 def test_time_limit(lab, undisturbed, equal, proctrack):
-    """A minute, of whose end the job is told some time before."""
+    """The job is told before its time is up; when it trains, the limit is set so that this is at once."""
     here = lab(proctrack)
-    job = here.submit(TWO, "cluster.time=00:01:00", "cluster.signal_before_s=10", at="step")
+    job = here.submit(TWO, "cluster.time=01:00:00", "cluster.signal_before_s=60", at="step")
     here.until_halted(job, 2)
+    hours, minutes, _ = here.cluster.job(job)["RunTime"].split(":")
+    limit = 60 * int(hours) + int(minutes) + 2
+    here.cluster.run("scontrol", "update", f"job={job}", f"TimeLimit={limit}")
     here.until("requeue", lambda: here.cluster.job(job)["Restarts"] == "1")
-    here.cluster.run("scontrol", "update", f"job={job}", "TimeLimit=30")
+    here.cluster.run("scontrol", "update", f"job={job}", "TimeLimit=60")
     assert equal(undisturbed, here.finished(job))
     assert [name for name, _ in preempted(here.log())] == ["SIGUSR1"]
 

@@ -90,8 +90,8 @@ def test_a_signal_to_each_job(sweep, tmp_path):
         here.finished(f"{job}_{task}", runs=2)
         assert here.cluster.job(f"{job}_{task}")["Restarts"] == "1"
     said = logs(tmp_path)
-    assert sorted(re.findall(r"preempted    by (\w+), saved at step 9", said)) == ["SIGUSR1", "SIGUSR2"]
-    assert said.count("resuming     at step 9") == 2
+    assert sorted(re.findall(r"preempted    by (\w+), saved at step 10", said)) == ["SIGUSR1", "SIGUSR2"]
+    assert said.count("resuming     at step 10") == 2
     figures = [
         json.loads((tmp_path / "runs" / f"slurm-{job}_{task}" / "summary.json").read_text())
         for task in (0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +15,15 @@ SCRIPT = """#!/bin/bash
 # {about}
 cd {folder} || exit 1
 {setup}job={job}
-# A failure of one rank makes srun end the others, whose exit code it then returns: mistakes of the user leave a file.
+# A mistake of the user's leaves this file. The exit code doesn't tell: when one rank ends, srun ends the others.
 export MMDL_REFUSED={logs}/"$job".refused
 rm -f "$MMDL_REFUSED"
 srun --kill-on-bad-exit=1 {command}
 code=$?
 if [ -e "$MMDL_REFUSED" ]; then code=2; fi
 # Preemption and time limit: the training has saved and asked for another start by itself, and Slurm ends this script.
-# What comes here with an error is a failure, of which exit code 2 is a mistake in the command.
-if [ "$code" -ne 0 ] && [ "$code" -ne 2 ] \\
+# What comes here with an error is a mistake, which is final, or a failure.
+if [ "$code" -ne 0 ] && [ ! -e "$MMDL_REFUSED" ] \\
   && ! scontrol show job "$job" | grep -Eq 'JobState=(CANCELLED|COMPLETING)'; then
   # Slurm counts preemptions as restarts too, so failures are counted here.
   echo "$(date '+%F %T') exit code $code" >> {logs}/"$job".failures
@@ -37,6 +38,21 @@ exit "$code"
 
 JOB = '"$SLURM_JOB_ID"'
 ARRAY_TASK = '"${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"'
+
+
+def seconds(time: str) -> int | None:
+    """A time limit as sbatch reads it; None where it is no time, such as `UNLIMITED`.
+
+    >>> seconds("90"), seconds("01:30"), seconds("24:00:00"), seconds("1-12"), seconds("1-0:30")
+    (5400, 90, 86400, 129600, 88200)
+    """
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time)
+    if found is None:
+        return None
+    days, *parts = found.groups()
+    numbers = [int(part) for part in parts if part is not None]
+    units = (3600, 60, 1) if days or len(numbers) == 3 else (60, 1)
+    return int(days or 0) * 86400 + sum(n * unit for n, unit in zip(numbers, units, strict=False))
 
 
 def ranks(cluster: Any, trainer: Any, given: Sequence[str]) -> tuple[int, int]:
@@ -80,6 +96,14 @@ def ranks(cluster: Any, trainer: Any, given: Sequence[str]) -> tuple[int, int]:
 
 def _options(cluster: Any, name: str, nodes: int, tasks: int, gpus: int, logs: Path) -> list[str]:
     """Options of sbatch, in the order in which a person looks for them."""
+    limit = seconds(str(cluster.time))
+    if limit is not None and limit <= int(cluster.signal_before_s):
+        raise UserError(
+            f"cluster.time={cluster.time} is over before anything is done: the run is told to save "
+            f"{cluster.signal_before_s} s before its end (cluster.signal_before_s), and starts again",
+            valid="a longer time; Slurm tells it up to a minute earlier",
+            fix="cluster.time=01:00:00",
+        )
     named = {
         "job-name": name,
         "nodes": nodes,

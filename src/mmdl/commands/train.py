@@ -73,6 +73,7 @@ def main(cfg: DictConfig) -> float | None:
     run = None
     with stop_signals.caught():
         try:
+            stop_signals.listen()
             cfg, run, resuming = open_run(cfg)
             check_config(cfg)
             check_launch(cfg.trainer)

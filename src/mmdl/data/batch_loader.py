@@ -19,7 +19,7 @@ from mmdl.data.sampler import IntArray
 from mmdl.data.socket_folder import short_socket_folder
 from mmdl.data.watched_dataset import WatchedDataset, WorkerFailure
 from mmdl.data.worker_board import PLAIN, WorkerBoard, WorkerTask
-from mmdl.errors import UserError
+from mmdl.errors import RunError, UserError
 from mmdl.runs.ending import end_with_parent
 from mmdl.runs.stop_signals import children_deaf
 
@@ -140,7 +140,7 @@ class BatchLoader(DataLoader[Any]):
             if busy
             else f"no batch for {quiet:.0f} s"
         )
-        return UserError(
+        return RunError(
             f"{who}{self._where(task)}{_innermost(stack)}",
             valid=f"a sample every {self.worker_timeout_s:g} s (data.worker_timeout_s)",
             fix="data.worker_timeout_s=300 for a slow store, or data.num_workers=0 to see where it waits",
@@ -169,7 +169,7 @@ class BatchLoader(DataLoader[Any]):
         killed = code == -signal.SIGKILL
         cause += ", as Linux does where memory runs out" * killed
         less = "data.num_workers or data.batch_size smaller, or more memory for the job"
-        return UserError(
+        return RunError(
             f"loader process {process.pid} {cause}{self._where(task)}",
             fix=f"{less}; dmesg tells what was killed" if killed else "data.num_workers=0 shows where",
         )
@@ -181,7 +181,7 @@ class BatchLoader(DataLoader[Any]):
         self.kill()
         where = self._where(failure.task)
         if memory:
-            return UserError(
+            return RunError(
                 f"a loader process ran out of memory ({failure.text}){where}",
                 fix="data.num_workers or data.batch_size smaller, or more memory for the job",
             )

@@ -10,6 +10,7 @@ from typing import Any
 from mmdl.errors import Preempted
 from mmdl.runs.folder import RunFolder, rank
 from mmdl.runs.requeue import requeue, slurm_job, wait_for_the_end
+from mmdl.runs.tracker_end import tracker_may_end
 
 log = logging.getLogger("mmdl")
 
@@ -51,18 +52,19 @@ def mark_preempting(loggers: list[Any], stop: Preempted) -> None:
     from lightning.pytorch.loggers import WandbLogger
 
     for logger in loggers:
-        if isinstance(logger, WandbLogger) and rank() == 0:
+        if isinstance(logger, WandbLogger) and rank() == 0 and not getattr(logger, "lost", False):
             # Beside the rest: the scheduler's grace is short, and a tracker may be slow.
-            _endings.append(threading.Thread(target=_end, args=(logger.experiment, stop), daemon=True))
+            _endings.append(threading.Thread(target=_end, args=(logger, stop), daemon=True))
             _endings[-1].start()
 
 
-def _end(run: Any, stop: Preempted) -> None:
-    if stop.cause == signal.SIGINT:
-        run.finish(exit_code=KILLED)
-        return
-    run.mark_preempting()
-    run.finish(exit_code=1)
+def _end(logger: Any, stop: Preempted) -> None:
+    with tracker_may_end(logger):  # TERM to all processes has reached its service too
+        if stop.cause == signal.SIGINT:
+            logger.experiment.finish(exit_code=KILLED)
+            return
+        logger.experiment.mark_preempting()
+        logger.experiment.finish(exit_code=1)
 
 
 def hand_back(run: RunFolder | None, stop: Preempted) -> None:

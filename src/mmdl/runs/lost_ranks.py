@@ -7,7 +7,7 @@ import time
 import traceback
 from pathlib import Path
 
-from mmdl.errors import UserError
+from mmdl.errors import RunError, UserError
 from mmdl.runs.activity import activity
 from mmdl.runs.flight_recorder import pending_collectives
 from mmdl.runs.peers import PATIENCE_S, peers
@@ -46,14 +46,14 @@ def lost_ranks(error: BaseException, folder: Path, again: str) -> UserError | No
     fix = f"{again}, once the cause is found"
     if gone or not late:
         who = " and ".join(gone) or _address(text, others)
-        return UserError(
+        return RunError(
             f"{who} {'have' if len(gone) > 1 else 'has'} ended, and {where} waited for it; "
             f"its own message or the scheduler says why; the stack is in {path}",
             valid="ranks that all live",
             fix=fix,
         )
     waited = time.monotonic() - activity.since
-    return UserError(
+    return RunError(
         f"{where} has waited {waited:.0f} s for {' and '.join(others[:4])}"
         + (f" and {len(others) - 4} more" if len(others) > 4 else "")
         + f", which live; the stacks of all ranks are in {folder}, that of this one is {path.name}",

@@ -57,6 +57,11 @@ class StopSignals:
             if number != signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._handle)
 
+    def listen(self) -> None:
+        """Take what came since the program began; rank 0 may stop here."""
+        if self._catching:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
     def hold(self) -> None:
         """From here on signals are only noted."""
         self._at_once = False

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mmdl.evaluators.base import Artifact
+from mmdl.runs.tracker_end import tracker_may_end
 
 NAMES = ("class", "true class")
 """Columns of class names."""
@@ -75,7 +76,7 @@ def log_lines(loggers: Iterable[Any], name: str, lines: Sequence[Any], title: st
     from lightning.pytorch.loggers import WandbLogger
 
     for logger in loggers:
-        if isinstance(logger, WandbLogger):
+        if isinstance(logger, WandbLogger) and not getattr(logger, "lost", False):
             import wandb
 
             chart = wandb.plot.line_series(
@@ -85,4 +86,5 @@ def log_lines(loggers: Iterable[Any], name: str, lines: Sequence[Any], title: st
                 title=title,
                 xname="optimizer step",
             )
-            logger.experiment.log({name: chart})
+            with tracker_may_end(logger):
+                logger.experiment.log({name: chart})

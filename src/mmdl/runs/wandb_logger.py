@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from mmdl.evaluators.base import Artifact
 from mmdl.runs.folder import rank
+from mmdl.runs.tracker_end import tracker_may_end
 from mmdl.runs.wandb_charts import table_chart
 
 log = logging.getLogger("mmdl")
@@ -51,6 +52,19 @@ def _in_netrc(host: str) -> bool:
         return False
 
 
+class PatientWandbLogger(WandbLogger):
+    """A `WandbLogger` that outlives W&B's service, and says nothing more to it then."""
+
+    lost = False
+    """Whether the service is gone."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Send figures, while there is a service."""
+        if not self.lost:
+            with tracker_may_end(self):
+                super().log_metrics(metrics, step)
+
+
 def wandb_logger(
     dir: str,  # noqa: A002 - wandb's own name for it
     run_id: str,
@@ -61,7 +75,7 @@ def wandb_logger(
     job_type: str | None = "train",
     tags: list[str] | None = None,
     offline: bool | None = None,
-) -> WandbLogger:
+) -> PatientWandbLogger:
     """Lightning's `WandbLogger`, continued under the run's id.
 
     Args:
@@ -88,7 +102,7 @@ def wandb_logger(
     if reason is not None and rank() == 0:
         log.info("W&B: offline (%s); to send it later: wandb sync %s/wandb/offline-run-*", reason, dir)
     wandb_id = run_id.replace("=", "-").replace("+", "-")
-    logger = WandbLogger(
+    logger = PatientWandbLogger(
         project=project,
         entity=entity,
         name=name or run_id,
@@ -120,26 +134,33 @@ def finish_wandb(
         table: `columns` and `rows` of predictions; a `Path` or an array in a row becomes an image.
         tables: Name -> `.csv` file of an evaluator; the confusion matrix becomes a chart.
     """
-    import wandb
-
     for logger in loggers:
         if not isinstance(logger, WandbLogger) or rank() != 0:
             continue
-        run = logger.experiment
-        for name, figure in figures.items():
-            run.summary[name] = figure["value"]
-            if figure.get("n") is not None:
-                run.summary[f"{name}/n"] = figure["n"]
-            if figure.get("ci95") is not None:
-                run.summary[f"{name}/ci95_low"], run.summary[f"{name}/ci95_high"] = figure["ci95"]
-        if table is not None:
-            rows = [[_cell(cell) for cell in row] for row in table["rows"]]
-            run.log({"predictions": wandb.Table(columns=table["columns"], data=rows)})
-        charts = {name: table_chart(artifact) for name, artifact in (tables or {}).items()}
-        charts = {name: chart for name, chart in charts.items() if chart is not None}
-        if charts:
-            run.log(charts)
-        run.finish()
+        if not getattr(logger, "lost", False):
+            with tracker_may_end(logger):
+                _finish(logger.experiment, figures, table, tables or {})
+
+
+def _finish(
+    run: Any, figures: dict[str, Any], table: dict[str, Any] | None, tables: Mapping[str, Artifact]
+) -> None:
+    import wandb
+
+    for name, figure in figures.items():
+        run.summary[name] = figure["value"]
+        if figure.get("n") is not None:
+            run.summary[f"{name}/n"] = figure["n"]
+        if figure.get("ci95") is not None:
+            run.summary[f"{name}/ci95_low"], run.summary[f"{name}/ci95_high"] = figure["ci95"]
+    if table is not None:
+        rows = [[_cell(cell) for cell in row] for row in table["rows"]]
+        run.log({"predictions": wandb.Table(columns=table["columns"], data=rows)})
+    charts = {name: table_chart(artifact) for name, artifact in tables.items()}
+    charts = {name: chart for name, chart in charts.items() if chart is not None}
+    if charts:
+        run.log(charts)
+    run.finish()
 
 
 def _cell(cell: Any) -> Any:

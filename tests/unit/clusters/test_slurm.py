@@ -72,12 +72,19 @@ def test_an_array_gives_each_job_its_seed():
         (("cluster.nodes=2", "trainer.num_nodes=4"), "cluster.nodes=2 and trainer.num_nodes=4"),
         (("trainer.devices=auto",), "does not say how many"),
         (("cluster.nodes=0",), "cluster.nodes=0"),
+        (("cluster.time=2",), "cluster.time=2 is over before anything is done"),
+        (("cluster.time=00:01:30", "cluster.signal_before_s=90"), "cluster.time=00:01:30 is over"),
         (("cluster.options=[exclusive]",), "cluster.options: 'exclusive'"),
     ],
 )
 def test_contradictions_are_refused(overrides, match):
     with pytest.raises(UserError, match=match):
         script(*overrides)
+
+
+@pytest.mark.parametrize("time", ["3", "00:02:01", "1-0", "UNLIMITED", "null"])
+def test_times_that_leave_time(time):
+    assert f"--time={time}\n" in script(f"cluster.time={time}") or time == "null"
 
 
 def test_devices_say_the_tasks():
@@ -125,7 +132,7 @@ def bash(tmp_path, monkeypatch):
         (0, "RUNNING", False),
         (1, "RUNNING", True),
         (137, "RUNNING", True),
-        (2, "RUNNING", False),
+        (2, "RUNNING", True),  # a loader process that died: a mistake leaves a file
         (143, "CANCELLED", False),
         (143, "COMPLETING", False),
     ],

@@ -86,6 +86,10 @@ def test_the_jobs_of_a_sweep_in_one_job_of_slurm_are_runs_of_their_own(monkeypat
     monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: job))
     assert make_run_id(None, "vqa") == "slurm-7-3"
     assert make_run_id(None, "vqa") == "slurm-7-3", "handed down as it is"
+    # With hydra/launcher=submitit_slurm each job of the sweep is a job of Slurm's.
+    monkeypatch.delenv(RUN_ID_VARIABLE)
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    assert make_run_id(None, "vqa") == "slurm-7"
 
 
 def test_what_an_interrupted_write_left_goes_whether_file_or_folder(tmp_path):
