@@ -64,6 +64,10 @@ def _moments(sender):
         if trainer.current_epoch == 1:
             sender.send()
 
+    def late(self, trainer, module, batch, batch_idx):
+        if trainer.current_epoch == 1 and batch_idx == 5:
+            sender.send()
+
     def in_validation(self, *arguments):
         if self.trainer.state.fn == "fit" and self.trainer.current_epoch == 1:
             sender.send()
@@ -78,6 +82,7 @@ def _moments(sender):
         "step": (TrainLog, "on_train_batch_start", at_step),
         "accumulation": (TrainLog, "on_train_batch_start", in_accumulation),
         "last step": (TrainLog, "on_train_batch_start", lambda s, t, m, b, i: i == 13 and sender.send()),
+        "second epoch": (TrainLog, "on_train_batch_start", late),
         "validation begins": (Task, "on_validation_epoch_start", in_validation),
         "validation": (Task, "validation_step", in_validation),
         "evaluators": (Task, "on_validation_epoch_end", in_validation),
