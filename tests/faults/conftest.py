@@ -165,10 +165,13 @@ class Stopping:
 
     def read(self, folder):
         """What must not depend on a stop: weights, figures, summary, rows of the log, and the batches in order."""
-        run = folder / "runs" / "r"
         batches = [path.read_text().splitlines() for path in sorted(folder.glob("batches.*"))]
         assert batches
-        return *read_results(run), read_log(run), batches
+        return *self.read_run(folder / "runs" / "r"), batches
+
+    def read_run(self, run):
+        """The first four of these."""
+        return *read_results(run), read_log(run)
 
     def whole(self, words, ranks=1):
         """Of a run that is not stopped."""

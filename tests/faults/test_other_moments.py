@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 WORDS = (
     *("train", "+experiment=vqa", "quick=true", "logger=none", "evaluator=[vqa_accuracy]", "run.id=r"),
@@ -118,17 +119,51 @@ def test_two_ranks(stopping, tmp_path, case):
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["validation", "test"])
 def test_one_rank_has_a_batch_more(stopping, tmp_path, moment):
-    """The ranks ask each other after each batch that all have, and the signal comes in the last one."""
-    words = (*RANKS, "data.eval_batch_size=50")
-    stop = {"moment": moment, "skip": 1, "agree_every": 0.0}
-    expected = stopping.whole(words, 2)
-    done = stopping.start(tmp_path, words, 2, timeout=100, **stop)
-    assert not done.late, done.stderr
-    if moment == "validation":
-        assert done.codes == [stopping.codes["SIGTERM"]] * 2, done.stderr
-        done = stopping.start(tmp_path, ("train", "resume=r"), 2)
-    assert done.codes == [0, 0], done.stderr
-    assert stopping.read(tmp_path)[1:] == expected[1:]
+    """The ranks ask each other after each batch that all have, and the signal comes in the last of the first rank."""
+    words = (*RANKS, "data.eval_batch_size=48")  # three batches of the 144 questions
+    stop = {"moment": moment, "skip": 1, "agree_every": 0.0, "timeout": 200}
+    stopping.check(tmp_path, words, stop, ranks=2)
+
+
+LIGHTNING = {
+    "first rank only": STEP,
+    "all processes": STEP | {"group": True},
+    "validation": {"moment": "validation", "skip": 1},
+    "Ctrl-C": STEP | {"group": True, "number": "SIGINT"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", LIGHTNING)
+def test_the_second_rank_is_started_by_lightning(stopping, tmp_path, case):
+    """It leaves with the first, which waits for it."""
+    expected = stopping.whole(RANKS, 2)
+    stopping.stopped(tmp_path, RANKS, **LIGHTNING[case])
+    done = stopping.start(tmp_path, ("train", "resume=r"))
+    assert done.code == 0, done.stderr
+    assert not done.left
+    found = stopping.read(tmp_path)
+    assert [name for name, value in expected[0].items() if not torch.equal(value, found[0][name])] == []
+    assert found[1:4] == expected[1:4]
+    assert found[4] == expected[4][:1], "the patch is in the first rank"
+
+
+@pytest.mark.parametrize(
+    "words", [WORDS, pytest.param(RANKS, marks=pytest.mark.slow)], ids=["one rank", "two ranks"]
+)
+def test_ctrl_c_twice_stops_at_once(stopping, tmp_path, words):
+    """The last checkpoint is there, here that of the first epoch, and no process is left."""
+    done = stopping.start(tmp_path, words, moment="second epoch", number="SIGINT", times=2)
+    assert done.code == 130, done.stderr
+    assert not done.left
+    assert done.stderr.splitlines()[-1] == "interrupted"
+    run = tmp_path / "runs" / "r"
+    assert json.loads((run / "status.json").read_text())["status"] == "stopped"
+    assert len(list((run / "checkpoints").glob("last-*.ckpt"))) == 1
+    done = stopping.start(tmp_path, ("train", "resume=r"))
+    assert done.code == 0, done.stderr
+    expected = stopping.whole(words, 2 if words is RANKS else 1)
+    assert stopping.read(tmp_path)[1:4] == expected[1:4]
 
 
 @pytest.mark.slow

@@ -66,14 +66,6 @@ class Agreement:
         self._asked_at = time.monotonic()
         return signal.Signals(number) if number else None
 
-    def least(self, count: int) -> int:
-        """The smallest of all ranks' numbers; all ranks call this equally often."""
-        if self.group is None:
-            return count
-        found = torch.tensor(count)
-        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MIN, group=self.group)
-        return int(found)
-
 
 class Preemption(Callback):
     """Saves and leaves after USR1, USR2, TERM or Ctrl-C.
@@ -92,7 +84,6 @@ class Preemption(Callback):
         self.saver = saver
         self._agreement: Agreement | None = None
         self._random: dict[str, Any] = {}
-        self._batches = 0
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Keep Lightning from setting handlers of its own, and from asking for them in every step."""
@@ -142,7 +133,6 @@ class Preemption(Callback):
         if not self._may_leave_validation(trainer):
             return
         self._random = random_state()
-        self._batches = self._least(trainer.num_val_batches)
         asked = self._signal(trainer, now=True)
         if asked is not None:
             self._leave_validation(trainer, asked)
@@ -152,7 +142,7 @@ class Preemption(Callback):
     ) -> None:
         """Leave in the middle of the validation."""
         batch_idx = arguments[2]
-        if not self._may_leave_validation(trainer) or batch_idx >= self._batches - 1:
+        if not self._may_leave_validation(trainer) or not _on_all_ranks(batch_idx, trainer.num_val_batches):
             return
         asked = self._signal(trainer)
         if asked is not None:
@@ -169,11 +159,10 @@ class Preemption(Callback):
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave before the test: the end of the training was saved."""
         self._leave_if_asked(trainer, now=True)
-        self._batches = self._least(trainer.num_test_batches)
 
     def on_test_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *arguments: Any) -> None:
         """Leave in the middle of the test."""
-        if arguments[2] < self._batches - 1:
+        if _on_all_ranks(arguments[2], trainer.num_test_batches):
             self._leave_if_asked(trainer)
 
     def _pause(self, trainer: pl.Trainer) -> None:
@@ -184,11 +173,6 @@ class Preemption(Callback):
             asked = self._signal(trainer, now=True)
             if asked is not None:
                 self._leave_validation(trainer, asked)
-
-    def _least(self, batches: Any) -> int:
-        """Of how many batches of an evaluation every rank has one; the last may be missing on some."""
-        assert self._agreement is not None
-        return self._agreement.least(int(sum(batches)))
 
     def _signal(self, trainer: pl.Trainer, now: bool = False) -> signal.Signals | None:
         assert self._agreement is not None
@@ -223,6 +207,11 @@ class Preemption(Callback):
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = environment is not None and not environment.creates_processes_externally
         return Preempted(asked, trainer.global_step or None, counts=trainer.is_global_zero or not launched)
+
+
+def _on_all_ranks(batch_idx: int, batches: Any) -> bool:
+    """Whether every rank has this batch: the loaders of all say how many the rank with most has, at most one more."""
+    return batch_idx < int(sum(batches)) - 1
 
 
 def _nothing(*arguments: Any) -> None:

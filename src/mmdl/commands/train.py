@@ -47,7 +47,13 @@ from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.flight_recorder import record_collectives
 from mmdl.runs.folder import RunFolder, rank
-from mmdl.runs.handing_back import hand_back, interruption, mark_preempting, status_of
+from mmdl.runs.handing_back import (
+    hand_back,
+    interruption,
+    mark_preempting,
+    status_of,
+    wait_for_ranks,
+)
 from mmdl.runs.launched_ranks import end_with_rank_0, report_dead_ranks
 from mmdl.runs.opening import check_data, named_presets, open_run
 from mmdl.runs.shared_id import remember_begun
@@ -118,6 +124,7 @@ def train_run(
     task.evaluators, task.quick = evaluators, bool(cfg.quick)
     _initialize(task, data)
     _begin(cfg, run, data, resuming)
+    trainer: pl.Trainer | None = None
     loggers: list[Any] = []
     try:
         record_collectives(run.stacks)
@@ -137,6 +144,7 @@ def train_run(
             run.try_write_status(status_of(error), error=str(lost or error))
         if isinstance(error, Preempted):
             mark_preempting(loggers, error)
+            wait_for_ranks(trainer)
         if lost is not None:
             raise lost from error
         if interruption(error) is not error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
 import threading
+from contextlib import suppress
 from typing import Any
 
 from mmdl.errors import Preempted
@@ -16,6 +18,9 @@ log = logging.getLogger("mmdl")
 
 TRACKER_S = 15.0
 """How long to wait for W&B to send what it has."""
+
+RANKS_S = 15.0
+"""How long to wait for a rank that has been asked to stop too."""
 
 KILLED = 255
 """The exit code that W&B shows as "killed"."""
@@ -65,6 +70,18 @@ def _end(logger: Any, stop: Preempted) -> None:
             return
         logger.experiment.mark_preempting()
         logger.experiment.finish(exit_code=1)
+
+
+def wait_for_ranks(trainer: Any) -> None:
+    """Wait for the ranks that Lightning has started from this process, which leave at the same step: none stays behind.
+
+    Args:
+        trainer: The Trainer, or None where there is none yet.
+    """
+    launcher = getattr(getattr(trainer, "strategy", None), "launcher", None)
+    for process in getattr(launcher, "procs", ()):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(RANKS_S)
 
 
 def hand_back(run: RunFolder | None, stop: Preempted) -> None:

@@ -20,9 +20,10 @@ def _patch(owner, name, act):
 class Sender:
     """Sends the signal at the first passing of its moment that counts."""
 
-    def __init__(self, numbers, group, times, skip):
+    def __init__(self, numbers, group, times, skip, parent=False):
         self.numbers = [getattr(signal, number) for number in numbers]
         self.group = group
+        self.parent = parent
         self.times = times
         self.left = skip
 
@@ -34,7 +35,7 @@ class Sender:
             if self.group:
                 os.killpg(os.getpgrp(), number)
             else:
-                os.kill(os.getpid(), number)
+                os.kill(os.getppid() if self.parent else os.getpid(), number)
             time.sleep(0.02)
         self.times = 0
 
@@ -64,6 +65,10 @@ def _moments(sender):
         if trainer.current_epoch == 1:
             sender.send()
 
+    def late(self, trainer, module, batch, batch_idx):
+        if trainer.current_epoch == 1 and batch_idx == 5:
+            sender.send()
+
     def in_validation(self, *arguments):
         if self.trainer.state.fn == "fit" and self.trainer.current_epoch == 1:
             sender.send()
@@ -78,6 +83,7 @@ def _moments(sender):
         "step": (TrainLog, "on_train_batch_start", at_step),
         "accumulation": (TrainLog, "on_train_batch_start", in_accumulation),
         "last step": (TrainLog, "on_train_batch_start", lambda s, t, m, b, i: i == 13 and sender.send()),
+        "second epoch": (TrainLog, "on_train_batch_start", late),
         "validation begins": (Task, "on_validation_epoch_start", in_validation),
         "validation": (Task, "validation_step", in_validation),
         "evaluators": (Task, "on_validation_epoch_end", in_validation),
@@ -107,7 +113,16 @@ def record_batches(rank):
 
 
 def apply(
-    rank, moment=None, number="SIGTERM", group=False, times=1, skip=0, on_rank=0, then=(), agree_every=1.0
+    rank,
+    moment=None,
+    number="SIGTERM",
+    group=False,
+    times=1,
+    skip=0,
+    on_rank=0,
+    then=(),
+    agree_every=1.0,
+    parent=False,
 ):
     """Send signal `number` at `moment` (of `_moments`) of one rank.
 
@@ -120,6 +135,7 @@ def apply(
         skip: So many passings of the moment before.
         on_rank: Which rank passes the moment.
         then: Further signals, while the run that was stopped writes its checkpoint.
+        parent: To what has started this process, in its place.
         agree_every: Seconds between two times when ranks ask each other.
     """
     from mmdl.callbacks import preemption
@@ -127,5 +143,5 @@ def apply(
     preemption.AGREE_EVERY_S = agree_every
     record_batches(rank)
     if rank == on_rank and moment is not None:
-        _patch(*_moments(Sender([number], group, times, skip))[moment])
+        _patch(*_moments(Sender([number], group, times, skip, parent))[moment])
         _patch(*_moments(Sender(then, group, 1, 0))["leaving"])

@@ -14,6 +14,7 @@ def clean_environment(monkeypatch):
         "SLURM_STEP_ID",
         "SLURM_ARRAY_JOB_ID",
         "TORCHELASTIC_RUN_ID",
+        *("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
     ):
         monkeypatch.setenv(name, "x")  # so that monkeypatch restores it after the code sets it
         monkeypatch.delenv(name)
@@ -35,6 +36,15 @@ def test_ids_from_the_scheduler(monkeypatch):
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
     assert make_run_id(None, "vqa") == "slurm-7_3"
+
+
+def test_only_a_name_that_torchrun_was_given_names_a_run(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-7")
+    assert make_run_id(None, "vqa") == "torchrun-job-7"
+    for unnamed in ("none", "385c4ce3-3df0-49df-ae95-79307153bac3"):
+        monkeypatch.delenv(RUN_ID_VARIABLE)
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", unnamed)
+        assert "-vqa-" in make_run_id(None, "vqa")
 
 
 @pytest.mark.parametrize("bad", ["../x", "a/b", ".hidden", "a b", "x" * 200])
@@ -62,6 +72,16 @@ def test_a_taken_id_is_refused_and_found_again(tmp_path):
     with pytest.raises(UserError) as caught:
         find_run(tmp_path, "onne")
     assert caught.value.valid == "one"
+
+
+def test_the_error_of_an_earlier_end_does_not_stay(tmp_path):
+    run = RunFolder(tmp_path, "one")
+    run.create()
+    run.write_status("failed", name="vqa", error="disk full")
+    assert run.read_status()["error"] == "disk full"
+    run.write_status("running")
+    assert run.read_status()["name"] == "vqa"
+    assert "error" not in run.read_status()
 
 
 def test_summary_is_merged(tmp_path):

@@ -33,6 +33,30 @@ def test_afterwards_it_is_noted_only():
         assert stop_signals.received is None
 
 
+def test_ctrl_c_is_noted_once_and_then_stops_at_once():
+    with stop_signals.caught():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        stop_signals.hold()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop_signals.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        stop_signals.leaving = True
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_signals.caught():
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop_signals.received is None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_another_rank_than_the_first_waits_for_it(monkeypatch):
     monkeypatch.setenv("RANK", "1")
     with stop_signals.caught():
