@@ -22,7 +22,7 @@ class JoinedBatchNorms(LayerSync):
         """Let all batch norms of a model look at all ranks while they train."""
         for layer in model.modules():
             if isinstance(layer, _BatchNorm):
-                layer.forward = _Joined(layer)  # type: ignore[method-assign]
+                layer.forward = _Joined(layer)  # type: ignore[method-assign, assignment]
         return model
 
     @override
