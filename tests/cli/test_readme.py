@@ -21,6 +21,8 @@ NOT_RUN = {
     "data prepare coco": "fetches 13 GB and more: tests/unit/data runs it against a local server",
     "+experiment=clip_coco": "needs those files: the contract tests run it on a fixture",
     "+experiment=clip_finetune": "likewise",
+    "torchrun ": "starts processes of its own: tests/faults/test_torchrun.py runs it",
+    "srun ": "needs a Slurm: tests/slurm runs it",
     "benchmarks/": "minutes, and their figures are of a quiet machine: tests/cli/test_benchmarks.py starts them",
 }
 
@@ -105,12 +107,17 @@ def test_every_command_of_the_readme(part, repo, tmp_path, monkeypatch, capsys):
         fixtures[name] = " ".join(f"{key}={value}" for key, value in keys.items())
     for command in commands(repo, part):
         if any(words in command for words in NOT_RUN):
-            words = shlex.split(command)[3:]
-            if words[:1] == ["train"]:
-                compose("train", words[1:])
+            _, _, words = command.partition("mmdl ")
+            if words.startswith("train"):
+                compose("train", shlex.split(words)[1:])
             continue
         words = shlex.split(made_quick(command, fixtures))
         assert words[:3] == ["python", "-m", "mmdl"], command
+        if any(
+            word.startswith("trainer.devices=") for word in words
+        ):  # starts itself again for the other ranks
+            subprocess.run([sys.executable, *words[1:]], check=True)
+            continue
         monkeypatch.setattr(sys, "argv", ["mmdl", *words[3:]])
         assert main() == 0, (command, capsys.readouterr().err)
     if part == "other":
