@@ -205,8 +205,22 @@ def test_another_model_is_refused(refused, folder):
 
 
 def damage_all(folder):
+    for path in folder.glob("*.ckpt"):
+        cut(path, 0.5)
+
+
+@pytest.mark.slow
+def test_without_a_valid_last_the_best_goes_on(launch, results, whole, folder, tmp_path):
     for name in (NEWEST, BEFORE):
         cut(folder / name, 0.5)
+    done = launch(tmp_path, ("train", "resume=r"))
+    assert done.code == 0, done.stderr
+    assert (
+        f"{BEFORE} is damaged: its content does not match its SHA-256; best-step=00000007.ckpt" in done.stderr
+    )
+    found = results(tmp_path / "runs" / "r")
+    assert found[1:] == whole[1:]
+    assert all(torch.equal(value, found[0][name]) for name, value in whole[0].items())
 
 
 def test_without_a_valid_one_nothing_begins_anew(refused, folder):

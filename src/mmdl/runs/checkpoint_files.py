@@ -6,7 +6,7 @@ import logging
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,26 @@ def newest_checkpoint(
     Raises:
         UserError: if there are some and none is valid, or the newest is of a newer mmdl.
     """
+    return first_valid(sorted(folder.glob(pattern), key=step_of, reverse=True), read)
+
+
+def first_valid(
+    paths: Sequence[Path], read: Callable[[Path], dict[str, Any]] = open_checkpoint
+) -> tuple[Path, dict[str, Any]] | None:
+    """The first checkpoint that verifies, loaded; those before it are passed over with a warning.
+
+    Args:
+        paths: Checkpoints of one folder.
+        read: Verifies and loads one.
+
+    Returns:
+        Its path and content; None without paths.
+
+    Raises:
+        UserError: if none is valid, or the first is of a newer mmdl.
+    """
     damaged: list[str] = []
-    for path in sorted(folder.glob(pattern), key=step_of, reverse=True):
+    for path in paths:
         try:
             checkpoint = read(path)
         except NewerCheckpoint:
@@ -161,6 +179,7 @@ def newest_checkpoint(
         return path, checkpoint
     if not damaged:
         return None
+    folder = paths[0].parent
     raise UserError(
         "\n  ".join([f"no checkpoint in {folder} is valid:", *damaged]),
         valid="a copy of one of these files and its .sha256, from a backup",

@@ -68,7 +68,7 @@ def load_run(root: Path, wanted: str, weights: str = "best") -> LoadedRun:
         found = path, read_checkpoint(path)
     if found is None:
         raise UserError(
-            f"the run {run.id!r} has no checkpoint in {run.checkpoints}",
+            f"the run {run.id!r} has no valid checkpoint in {run.checkpoints}",
             valid="a run that saved one",
             fix=f"python -m mmdl train resume={run.id}",
         )

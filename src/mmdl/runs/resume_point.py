@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mmdl.errors import UserError
 from mmdl.runs.agreement import agree
 from mmdl.runs.checkpoint_files import (
+    first_valid,
     log,
     newest_checkpoint,
     open_checkpoint,
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def resume_point(trainer: pl.Trainer, task: pl.LightningModule, folder: Path) -> Path | None:
-    """The newest valid checkpoint; all ranks call this before `fit` and get the same.
+    """The newest valid checkpoint, of the last or else of the best; all ranks call this before `fit` and get the same.
 
     Rank 0 verifies it, and hands the content to the trainer's `AtomicCheckpointIO`, which doesn't read it again.
 
@@ -37,7 +38,10 @@ def resume_point(trainer: pl.Trainer, task: pl.LightningModule, folder: Path) ->
     """
 
     def decide() -> str | None:
-        found = newest_checkpoint(folder)
+        last, best = (
+            sorted(folder.glob(f"{kind}-*.ckpt"), key=step_of, reverse=True) for kind in ("last", "best")
+        )
+        found = first_valid([*last, *best])
         if found is None:
             return None
         path, checkpoint = found
