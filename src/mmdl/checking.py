@@ -168,10 +168,14 @@ def measure(task: Task, data: DataModule) -> Cost:
     with torch.random.fork_rng(devices=[]):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             task.losses(batch)
+        before = [buffer.clone() for buffer in task.model.buffers()]
         task.model.train()
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             loss = task.losses(batch)["loss"]
     task.model.train(training)
+    with torch.no_grad():  # batch norms have counted these samples
+        for buffer, value in zip(task.model.buffers(), before, strict=True):
+            buffer.copy_(value)
     del loss
     parameters = list(task.model.parameters())
     trainable = sum(p.numel() for p in parameters if p.requires_grad)

@@ -15,7 +15,7 @@ COMMON = (
         "logger=none",
         "run.id=r",
         "trainer.accelerator=cpu",
-        "trainer.precision=32-true",
+        "trainer.precision=64-true",
     ),
     *("optimizer=sgd", "trainer.max_epochs=2", "trainer.log_every_n_steps=1", "callbacks=[default]"),
 )

@@ -55,8 +55,9 @@ class ClassificationTask(Task):
         self.test_time_augmentation = test_time_augmentation
 
     def losses(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """`loss`: mean cross-entropy over the images of the batch, in float32."""
-        logits = self.model(batch["images"]).float()
+        """`loss`: mean cross-entropy over the images of the batch, in float32 at least."""
+        logits = self.model(batch["images"])
+        logits = logits if logits.element_size() > 4 else logits.float()
         # Soft targets of mixed images go before the labels.
         wanted = batch["targets"] if "targets" in batch else batch["labels"]
         return {"loss": cross_entropy(logits, wanted, label_smoothing=self.label_smoothing)}

@@ -64,10 +64,38 @@ def test_evaluation_sees_every_row_once_on_any_number_of_ranks(world_size):
     assert sorted(seen) == list(range(18))
 
 
-def test_training_steps_are_equal_on_all_ranks_when_few_rows_are_left():
-    offsets = np.arange(0, 10)  # 9 rows, 2 ranks of 4: one row is left
-    counts = [len(rows_of(GroupedBatchSampler(offsets, 4, rank=r, world_size=2))) for r in range(2)]
-    assert counts == [1, 1]
+@pytest.mark.parametrize("world_size", [2, 3, 4, 5])
+def test_evaluation_batches_are_the_same_on_any_number_of_ranks(world_size):
+    ranks = [
+        GroupedBatchSampler(OFFSETS, 4, shuffle=False, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    seen = sorted(batch.tolist() for rank in ranks for batch in rank)
+    assert seen == rows_of(GroupedBatchSampler(OFFSETS, 4, shuffle=False))
+    assert {len(rank) for rank in ranks} == {-(-5 // world_size)}
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+@pytest.mark.parametrize("limit", [0, 9])
+@pytest.mark.parametrize("even", [False, True])
+def test_training_batches_are_those_of_one_process_also_with_fewer_rows_than_ranks(world_size, limit, even):
+    offsets = np.arange(14)  # 13 rows in batches of 12: one row is left
+    one = GroupedBatchSampler(offsets, 12, seed=1, limit=limit, even=even)
+    ranks = [
+        GroupedBatchSampler(
+            offsets, 12 // world_size, seed=1, rank=r, world_size=world_size, limit=limit, even=even
+        )
+        for r in range(world_size)
+    ]
+    steps = list(zip(*ranks, strict=True))
+    assert len(steps) == len(one) == 2
+    for batch, (rows, parts) in enumerate(zip(one, steps, strict=True)):
+        shares = [rank.share(batch) for rank in ranks]
+        assert {joined for _, joined in shares} == {len(rows)}
+        counted = [part[:own] for part, (own, _) in zip(parts, shares, strict=True)]
+        assert np.concatenate(counted).tolist() == rows.tolist()
+        assert all(len(part) == max(1, own) for part, (own, _) in zip(parts, shares, strict=True))
+        assert set(np.concatenate(parts).tolist()) == set(rows.tolist())
 
 
 def test_overfitting_repeats_the_same_first_batches():
