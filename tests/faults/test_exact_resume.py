@@ -54,7 +54,7 @@ def fixture_words(tmp_path_factory):
     return words
 
 
-QUICK_DATA = ("imagefolder", "vqa_json", "webdataset")
+QUICK_DATA = ("imagefolder", "webdataset")
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_every_tier(tier, exactness, fixture_words):
     exactness.check((*fixture_words(name), *further), INSIDE)
 
 
-@pytest.mark.parametrize("captions", [False, True])
+@pytest.mark.parametrize("captions", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_real_photographs(captions, exactness, real_data):
     coco = real_data / "coco"
     words = (*CAPTIONS, "data=coco_captions") if captions else (*QUESTIONS, "data=vqa_v2")
