@@ -23,6 +23,7 @@ def halted(rank):
 
 
 def halt(*arguments):
+    from mmdl.errors import UserError
     from mmdl.runs.stop_signals import stop_signals
 
     rank = int(os.environ["SLURM_PROCID"])
@@ -32,6 +33,8 @@ def halt(*arguments):
         return
     if os.environ.get("HALT_BY_RAISING"):
         raise RuntimeError("as the test wants it")
+    if os.environ.get("HALT_BY_MISTAKE"):
+        raise UserError("a mistake of the user's")
     if os.environ.get("HALT_BY_DYING"):
         os.kill(os.getpid(), signal.SIGKILL)
     end = time.monotonic() + MOST_S

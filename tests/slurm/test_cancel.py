@@ -20,4 +20,3 @@ def test_a_cancelled_job_stays_cancelled(lab, proctrack):
     assert here.cluster.job(job)["Restarts"] == "0"
     run = here.folder / "runs" / f"slurm-{job}"
     assert json.loads((run / "status.json").read_text())["status"] == "preempted"
-    assert "it is not asked for another start" in here.log()

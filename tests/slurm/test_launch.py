@@ -58,11 +58,10 @@ def test_ranks_that_do_not_fit_are_refused(lab):
 
 
 def test_a_mistake_is_not_started_again(lab):
-    """Also where it makes srun end the other rank first."""
+    """Also where only the first rank finds it, and srun ends the other by TERM, whose code it returns."""
     here = lab("cgroup")
-    job = here.submit(
-        "cluster.nodes=2", "cluster.options=[--time=3]", "logger=none", "data.cache=/proc/nothing"
-    )
-    assert here.ended(job)["JobState"] == "FAILED", here.log()
-    assert here.cluster.job(job)["Restarts"] == "0"
+    job = here.submit("cluster.nodes=2", "logger=none", at="start-up", rank=0, by_mistake=1)
+    facts = here.ended(job)
+    assert (facts["JobState"], facts["ExitCode"], facts["Restarts"]) == ("FAILED", "2:0", "0"), here.log()
+    assert here.log().count("error: a mistake of the user's") == 1
     assert not list(here.folder.glob("runs/submitted/*/*.failures"))
