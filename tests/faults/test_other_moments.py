@@ -138,8 +138,8 @@ LIGHTNING = {
 def test_the_second_rank_is_started_by_lightning(stopping, tmp_path, case):
     """It leaves with the first, which waits for it."""
     expected = stopping.whole(RANKS, 2)
-    stopping.stopped(tmp_path, RANKS, **LIGHTNING[case])
-    done = stopping.start(tmp_path, ("train", "resume=r"))
+    stopping.stopped(tmp_path, RANKS, timeout=900, **LIGHTNING[case])
+    done = stopping.start(tmp_path, ("train", "resume=r"), timeout=900)
     assert done.code == 0, done.stderr
     assert not done.left
     found = stopping.read(tmp_path)
@@ -153,14 +153,14 @@ def test_the_second_rank_is_started_by_lightning(stopping, tmp_path, case):
 )
 def test_ctrl_c_twice_stops_at_once(stopping, tmp_path, words):
     """The last checkpoint is there, here that of the first epoch, and no process is left."""
-    done = stopping.start(tmp_path, words, moment="second epoch", number="SIGINT", times=2)
+    done = stopping.start(tmp_path, words, moment="second epoch", number="SIGINT", times=2, timeout=900)
     assert done.code == 130, done.stderr
     assert not done.left
     assert done.stderr.splitlines()[-1] == "interrupted"
     run = tmp_path / "runs" / "r"
     assert json.loads((run / "status.json").read_text())["status"] == "stopped"
     assert len(list((run / "checkpoints").glob("last-*.ckpt"))) == 1
-    done = stopping.start(tmp_path, ("train", "resume=r"))
+    done = stopping.start(tmp_path, ("train", "resume=r"), timeout=900)
     assert done.code == 0, done.stderr
     expected = stopping.whole(words, 2 if words is RANKS else 1)
     assert stopping.read(tmp_path)[1:4] == expected[1:4]

@@ -56,7 +56,7 @@ from mmdl.runs.handing_back import (
 )
 from mmdl.runs.launched_ranks import end_with_rank_0, report_dead_ranks
 from mmdl.runs.opening import check_data, named_presets, open_run
-from mmdl.runs.shared_id import remember_begun
+from mmdl.runs.shared_id import meet_anew, remember_begun
 from mmdl.runs.stop_signals import children_deaf, stop_signals
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def main(cfg: DictConfig) -> float | None:
     with stop_signals.caught():
         try:
             stop_signals.listen()
+            meet_anew()
             cfg, run, resuming = open_run(cfg)
             check_config(cfg)
             check_launch(cfg.trainer)

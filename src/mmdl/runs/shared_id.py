@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -58,6 +59,23 @@ def was_begun(run_id: str) -> bool:
         return False
     store, key = _store(), f"mmdl/begun/{run_id}"
     return bool(store.check([key])) and int(store.get(key)) < attempt()
+
+
+def meet_anew() -> None:
+    """Have ranks that torchrun starts once more meet at a store of their own.
+
+    The agent's store still holds the addresses of the ranks that are gone, to which some would connect
+    (pytorch #135712).
+    """
+    if attempt() and are_ranks() and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        port = shared(f"port/{attempt()}", _free_port)
+        os.environ.update(MASTER_PORT=port, TORCHELASTIC_USE_AGENT_STORE="False")
+
+
+def _free_port() -> str:
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return str(found.getsockname()[1])
 
 
 def _store() -> Any:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mmdl.runs import shared_id
-from mmdl.runs.shared_id import are_ranks, remember_begun, shared, was_begun
+from mmdl.runs.shared_id import are_ranks, meet_anew, remember_begun, shared, was_begun
 
 PROGRAM = "from mmdl.runs.folder import make_run_id; print(make_run_id(None, 'vqa'))"
 
@@ -68,6 +68,20 @@ def test_a_later_attempt_finds_the_name_and_what_was_begun(as_rank):
         assert shared("run_id", lambda: "second") == "first"
         assert was_begun("first")
         assert not was_begun("another")
+
+
+def test_a_later_attempt_meets_elsewhere(as_rank):
+    as_rank(0, 0)
+    before = os.environ["MASTER_PORT"]
+    meet_anew()
+    assert os.environ["MASTER_PORT"] == before
+    ports = []
+    for rank in (0, 1):
+        as_rank(rank, 1)
+        meet_anew()
+        ports.append(os.environ["MASTER_PORT"])
+        assert os.environ["TORCHELASTIC_USE_AGENT_STORE"] == "False"
+    assert ports[0] == ports[1] != before
 
 
 def test_a_single_process_is_no_rank():
