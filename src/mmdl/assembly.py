@@ -56,6 +56,7 @@ _UNHELPFUL = (
     r".*`srun` command is available.*",
     r".*to use tensor cores.*",
     r".*torch\.jit\.script. is deprecated.*",
+    r".*WeightAveraging callback with a model that overrides.*",
 )
 
 

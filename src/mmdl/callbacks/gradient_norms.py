@@ -9,8 +9,9 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.precision import MixedPrecision
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
+
+from mmdl.optim.norms import total_norm
 
 PREFIX = "gradient_norm"
 
@@ -78,7 +79,7 @@ def gradient_norms(groups: dict[str, list[nn.Parameter]]) -> dict[str, Tensor]:
     {'layer': tensor(5.), 'total': tensor(5.)}
     """
     gradients = {name: [p.grad for p in own if p.grad is not None] for name, own in groups.items()}
-    norms = {name: get_total_norm(own) for name, own in gradients.items() if own}
+    norms = {name: total_norm(own) for name, own in gradients.items() if own}
     if norms:
         norms["total"] = torch.linalg.vector_norm(torch.stack(list(norms.values())))
     return norms

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from mmdl.optim.norms import whole
+
 PER_PARAMETER = 256
 """Elements that are looked at of each matrix or kernel."""
 
@@ -51,7 +53,7 @@ class WeightProbe:
 
 
 def _some(parameter: nn.Parameter) -> Tensor:
-    flat = parameter.detach().reshape(-1)
+    flat = whole(parameter.detach()).reshape(-1)
     count = min(PER_PARAMETER, len(flat))
     places = torch.linspace(0, len(flat) - 1, count, dtype=torch.float64, device=flat.device).long()
     return flat[places].float()

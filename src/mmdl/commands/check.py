@@ -32,6 +32,7 @@ from mmdl.errors import UserError, UserErrors
 from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.folder import RunFolder
+from mmdl.strategies.limits import sharding_errors
 
 if TYPE_CHECKING:
     from mmdl.data.base import DataModule
@@ -73,7 +74,7 @@ def check_config(cfg: DictConfig) -> None:
     Raises:
         UserErrors: all of them.
     """
-    errors = require_parts(cfg) + averaging_errors(cfg) + static_errors(cfg)
+    errors = require_parts(cfg) + averaging_errors(cfg) + sharding_errors(cfg) + static_errors(cfg)
     if errors:
         raise UserErrors(errors)
 

@@ -1,10 +1,14 @@
-"""Writes a trained image-text encoder as a folder that open_clip loads.
+"""Writes a trained model as a folder that open_clip loads, or as one safetensors file.
 
 usage: python -m mmdl export run=RUN|latest [output=FOLDER] [weights=best|last|FILE]
+       python -m mmdl export run=RUN|latest format=safetensors [output=FILE] [weights=best|last|FILE]
 
 The folder holds `open_clip_config.json` (architecture with its activation, and how images are prepared) and
 `open_clip_model.safetensors`, and the tokenizer's files where it has some. open_clip loads the folder before the verb
 ends, and its embeddings are compared with the run's. It goes for runs of `model=clip`.
+
+`format=safetensors` goes for every run, also one that was stopped, or that several ranks share (strategy=fsdp2): the
+whole tensors of a checkpoint, a few in memory at a time, under the names that the model has on one device.
 
     model, _, preprocess = open_clip.create_model_and_transforms("local-dir:FOLDER")
     tokenizer = open_clip.get_tokenizer("local-dir:FOLDER")
@@ -12,6 +16,7 @@ ends, and its embeddings are compared with the run's. It goes for runs of `model
 examples:
   python -m mmdl export run=latest
   python -m mmdl export run=latest output=my-clip
+  python -m mmdl export run=latest format=safetensors weights=last output=weights.safetensors
 """
 
 from __future__ import annotations
@@ -22,12 +27,13 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from mmdl.assembly import build_task, quiet_console, static_errors
-from mmdl.errors import UserError, UserErrors
+from mmdl.errors import UserError, UserErrors, nearest
 from mmdl.instantiate import instantiate
 
 if TYPE_CHECKING:
     from mmdl.runs.folder import RunFolder
 
+FORMATS = ("open_clip", "safetensors")
 CLIP = "mmdl.models.clip.CLIP"
 TOWERS = "mmdl.models.clip_towers.CLIPTowers"
 
@@ -38,6 +44,11 @@ def main(cfg: DictConfig) -> None:
     from mmdl.runs.folder import find_run
 
     run = find_run(Path(cfg.root).expanduser(), str(cfg.run))
+    if cfg.format not in FORMATS:
+        raise UserError(f"format={cfg.format} is unknown", valid=nearest(str(cfg.format), FORMATS))
+    if cfg.format == "safetensors":
+        print("\n".join(_write_safetensors(run, str(cfg.weights), cfg.output)))
+        return
     _check_model(run)
     from mmdl.runs.loading import load_run, load_weights
 
@@ -61,6 +72,26 @@ def main(cfg: DictConfig) -> None:
     print("\n".join(_lines(output, tokenizer, difference)))
 
 
+def _write_safetensors(run: RunFolder, weights: str, output: str | None) -> list[str]:
+    """Write one file; returns what is to be said about it."""
+    from mmdl.runs.checkpoint_files import open_checkpoint
+    from mmdl.runs.loading import find_checkpoint
+    from mmdl.runs.run_weights import store_weights
+
+    path, checkpoint = find_checkpoint(run, weights, open_checkpoint)
+    target = path.with_suffix(".safetensors") if output is None else Path(output).expanduser()
+    if target.is_dir():
+        raise UserError(f"{target} is a folder", valid="a file", fix=f"output={target}/weights.safetensors")
+    store_weights(checkpoint, target)
+    count = sum(tensor.numel() for tensor in checkpoint["state_dict"].values())
+    return [
+        f"written   {target}",
+        f"from      {path.name}, step {int(checkpoint['global_step'])}: {len(checkpoint['state_dict'])} tensors, "
+        f"{count:,} numbers, {target.stat().st_size / 1e6:.1f} MB",
+        f'load      safetensors.torch.load_file("{target}")',
+    ]
+
+
 def _check_model(run: RunFolder) -> None:
     """Refuse a run whose model open_clip has no class for."""
     target = str(run.read_config().model._target_)
@@ -70,12 +101,12 @@ def _check_model(run: RunFolder) -> None:
         raise UserError(
             f"the run {run.id!r} has model=clip_towers: open_clip has no architecture for towers put together",
             valid="a run of model=clip, whose architecture is one of open_clip's",
-            fix=f"mmdl itself uses the run as it is (run={run.id}); its weights are in {run.checkpoints}",
+            fix=f"mmdl itself uses the run as it is (run={run.id}); format=safetensors writes its weights",
         )
     raise UserError(
         f"the run {run.id!r} has the model {target}, which is no encoder of images and texts",
         valid="a run of model=clip",
-        fix="python -m mmdl train model=clip ... (python -m mmdl ls experiment)",
+        fix=f"format=safetensors for its weights: python -m mmdl export run={run.id} format=safetensors",
     )
 
 

@@ -293,18 +293,18 @@ def _test(
     trainer: pl.Trainer, task: Task, data: DataModule, run: RunFolder, saver: Checkpoints
 ) -> dict[str, dict[str, Any]]:
     """Write the weights, load the best ones, and run the test split; without one, validation."""
-    from mmdl.callbacks.checkpoints import write_weights
     from mmdl.evaluators.base import qualified
     from mmdl.runs.agreement import failing_together
     from mmdl.runs.evaluation import tuned_on_validation
     from mmdl.runs.resume_point import ending
+    from mmdl.runs.run_weights import load_state, store_weights
 
     final, best, is_best = ending(trainer, task, run.checkpoints, saver.best_name)
     with failing_together(trainer):
         if trainer.is_global_zero:
-            write_weights(final["state_dict"], run.checkpoints / "final.safetensors")
-            write_weights(best["state_dict"], run.checkpoints / "best.safetensors")
-    task.load_state_dict(best["state_dict"])
+            store_weights(final, run.checkpoints / "final.safetensors")
+            store_weights(best, run.checkpoints / "best.safetensors")
+    load_state(task, best)
     split = "test" if data.has_split("test") else "val"
     if split == "test" and data.has_split("val") and tuned_on_validation(task, data):
         # The best weights are those of an earlier step: their figures are no point of the curve.

@@ -94,8 +94,10 @@ def parameter_groups(
             if p.requires_grad and id(p) not in seen
         ]
         seen.update(id(p) for p in parameters)
-        matrices = [p for p in parameters if p.ndim >= 2 or decay_vectors]
-        vectors = [p for p in parameters if p.ndim < 2 and not decay_vectors]
+        # Alone, since strategies that spread the weights leave them whole, and fused steps don't take both kinds.
+        scalars = [p for p in parameters if p.ndim == 0]
+        matrices = [p for p in parameters if p.ndim >= 2 or (p.ndim == 1 and decay_vectors)]
+        vectors = [p for p in parameters if p.ndim == 1 and not decay_vectors]
         outside = set() if position not in edges else {id(p) for p in parameters}
         outside |= {id(p) for p in _embeddings(group)}
         hidden = [p for p in matrices if p.ndim >= 2 and id(p) not in outside]
@@ -104,6 +106,7 @@ def parameter_groups(
             ("", hidden, weight_decay),
             ("", others, weight_decay),
             (".vectors", vectors, 0.0),
+            ("", scalars, weight_decay if decay_vectors else 0.0),
         ):
             if params:
                 found.append(
@@ -135,9 +138,9 @@ def _embeddings(group: LayerGroup) -> list[Tensor]:
 
 def _merged(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Join groups with equal settings: fewer groups, fewer kernels in a fused or foreach step."""
-    merged: dict[tuple[float, float, bool], dict[str, Any]] = {}
+    merged: dict[tuple[float, float, bool, bool], dict[str, Any]] = {}
     for group in groups:
-        key = (group["lr"], group["weight_decay"], group["hidden"])
+        key = (group["lr"], group["weight_decay"], group["hidden"], group["params"][0].ndim == 0)
         if key in merged:
             merged[key]["params"] += group["params"]
             merged[key]["name"] += "+" + group["name"]

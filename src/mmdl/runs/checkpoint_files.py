@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import re
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ MMDL_KEY = "mmdl"
 FORMAT = 1
 """Version of what mmdl keeps in a checkpoint, under `format` of `MMDL_KEY`; without one it is 1."""
 
-_FIX = "resume=RUN or run=RUN chooses the newest valid checkpoint by itself"
+FIX = "resume=RUN or run=RUN chooses the newest valid checkpoint by itself"
 
 
 class NewerCheckpoint(UserError):
@@ -74,7 +75,7 @@ def read_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
     """Load a checkpoint of mmdl after verifying it; tensors and plain values only.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a sharded run.
         verify: Compare its SHA-256; False where another rank has done so.
 
     Returns:
@@ -85,6 +86,10 @@ def read_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
         NewerCheckpoint: if it is of a newer mmdl.
     """
     path = Path(path)
+    if path.is_dir():
+        from mmdl.runs.checkpoint_folders import fill_folder, open_folder
+
+        return fill_folder(open_folder(path, verify))
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}", fix="python -m mmdl ls")
     try:
@@ -92,18 +97,32 @@ def read_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
             _verify(path)
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror or error}", fix=_FIX) from error
-    except _NOT_A_CHECKPOINT as error:
-        raise UserError(f"{path} is not a checkpoint: {_first_line(error)}", fix=_FIX) from error
+        raise UserError(f"{path} can't be read: {error.strerror or error}", fix=FIX) from error
+    except NOT_A_CHECKPOINT as error:
+        raise UserError(f"{path} is not a checkpoint: {first_line(error)}", fix=FIX) from error
+    return checked(path, checkpoint)
+
+
+def checked(path: Path, checkpoint: Any) -> dict[str, Any]:
+    """What was loaded from a checkpoint, if mmdl wrote it.
+
+    Args:
+        path: Of the checkpoint.
+        checkpoint: Its content.
+
+    Raises:
+        UserError: if it is something else.
+        NewerCheckpoint: if it is of a newer mmdl.
+    """
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(MMDL_KEY), dict):
-        raise UserError(f"{path} was not written by mmdl", valid="a checkpoint of a run folder", fix=_FIX)
+        raise UserError(f"{path} was not written by mmdl", valid="a checkpoint of a run folder", fix=FIX)
     version = checkpoint[MMDL_KEY].get("format", FORMAT)
     if not isinstance(version, int) or version > FORMAT:
         raise NewerCheckpoint(path, version)
     return checkpoint
 
 
-_NOT_A_CHECKPOINT = (
+NOT_A_CHECKPOINT = (
     *(RuntimeError, pickle.UnpicklingError, EOFError, zipfile.BadZipFile),
     *(LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError, MemoryError),
 )
@@ -114,18 +133,23 @@ def _verify(path: Path) -> None:
     recorded = recorded_digests(path)
     if not recorded:
         name = checksum_file(path).name
-        raise UserError(f"{path} has no {name} beside it: it is foreign or was not finished", fix=_FIX)
+        raise UserError(f"{path} has no {name} beside it: it is foreign or was not finished", fix=FIX)
     if sha256(path) not in recorded:
-        raise UserError(f"{path} is damaged: its content does not match its SHA-256", fix=_FIX)
+        raise UserError(f"{path} is damaged: its content does not match its SHA-256", fix=FIX)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, in a line."""
     text = str(error).strip()
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 
 def open_checkpoint(path: Path, verify: bool = True) -> dict[str, Any]:
-    """As `read_checkpoint`, without reading tensors that can stay on disk until they are needed."""
+    """As `read_checkpoint`, without reading tensors that can stay on disk until they are needed: those of a folder."""
+    if path.is_dir():
+        from mmdl.runs.checkpoint_folders import open_folder
+
+        return open_folder(path, verify)
     return read_checkpoint(path, verify)
 
 
@@ -211,14 +235,22 @@ def remove_checkpoint(path: Path) -> None:
         WriteError: if the folder can't be written.
     """
     with writing(path):
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            from mmdl.runs.checkpoint_folders import remove_folder
+
+            remove_folder(path)
+        else:
+            path.unlink(missing_ok=True)
         checksum_file(path).unlink(missing_ok=True)
 
 
 def clean_checkpoints(folder: Path) -> None:
     """Remove unfinished files and checksums without a checkpoint."""
     for stale in folder.glob(f"{TEMPORARY}*"):
-        stale.unlink(missing_ok=True)
+        if stale.is_dir():
+            shutil.rmtree(stale, ignore_errors=True)
+        else:
+            stale.unlink(missing_ok=True)
     for recorded in folder.glob("*.sha256"):
         if not recorded.with_suffix("").exists():
             recorded.unlink(missing_ok=True)

@@ -62,6 +62,8 @@ class AtomicCheckpointIO(CheckpointIO):
         recorded = checksum_file(target)
         if not target.parent.is_dir():
             raise WriteError(target, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        if target.is_dir():  # the same step, saved by a sharded run
+            remove_checkpoint(target)
         before = recorded_digests(target) if target.exists() else []
         line = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,16 +48,35 @@ def load_run(root: Path, wanted: str, weights: str = "best") -> LoadedRun:
     Args:
         root: Folder of all runs.
         wanted: A run id, a run folder, or `latest`.
-        weights: `best`, `last`, or a checkpoint file.
+        weights: `best`, `last`, or a checkpoint file or folder.
 
     Raises:
         UserError: if there is no such run, or it has no valid checkpoint.
     """
     run = find_run(root, wanted)
+    path, checkpoint = find_checkpoint(run, weights)
+    config = OmegaConf.create(checkpoint[MMDL_KEY]["config"])
+    OmegaConf.set_struct(config, False)
+    return LoadedRun(run, config, checkpoint, path)
+
+
+def find_checkpoint(
+    run: RunFolder, weights: str, read: Callable[[Path], dict[str, Any]] = read_checkpoint
+) -> tuple[Path, dict[str, Any]]:
+    """The checkpoint of a run that is asked for, and its content.
+
+    Args:
+        run: Its folder.
+        weights: `best`, `last`, or a checkpoint file or folder.
+        read: Verifies and loads one.
+
+    Raises:
+        UserError: if it has no valid one.
+    """
     if weights == "best":
-        found = _best(run)
+        found = _best(run, read)
     elif weights == "last":
-        found = newest_checkpoint(run.checkpoints, read=read_checkpoint)
+        found = newest_checkpoint(run.checkpoints, read=read)
     else:
         path = Path(weights).expanduser()
         if not path.exists():
@@ -65,33 +85,30 @@ def load_run(root: Path, wanted: str, weights: str = "best") -> LoadedRun:
                 valid="best, last, or a .ckpt file: " + _names(run),
                 fix="weights=best",
             )
-        found = path, read_checkpoint(path)
+        found = path, read(path)
     if found is None:
         raise UserError(
             f"the run {run.id!r} has no valid checkpoint in {run.checkpoints}",
             valid="a run that saved one",
             fix=f"python -m mmdl train resume={run.id}",
         )
-    path, checkpoint = found
-    config = OmegaConf.create(checkpoint[MMDL_KEY]["config"])
-    OmegaConf.set_struct(config, False)
-    return LoadedRun(run, config, checkpoint, path)
+    return found
 
 
 def _names(run: RunFolder) -> str:
     return ", ".join(path.name for path in sorted(run.checkpoints.glob("*.ckpt")))
 
 
-def _best(run: RunFolder) -> tuple[Path, dict[str, Any]] | None:
+def _best(run: RunFolder, read: Callable[[Path], dict[str, Any]]) -> tuple[Path, dict[str, Any]] | None:
     """The best checkpoint that the newest valid one names; without one, that itself."""
-    last = newest_checkpoint(run.checkpoints, read=read_checkpoint)
+    last = newest_checkpoint(run.checkpoints)
     if last is None:
-        return newest_checkpoint(run.checkpoints, "best-*.ckpt", read_checkpoint)
+        return newest_checkpoint(run.checkpoints, "best-*.ckpt", read)
     for state in last[1]["callbacks"].values():
         if isinstance(state, dict) and state.get("best_name"):
             path = run.checkpoints / str(state["best_name"])
             try:
-                return path, read_checkpoint(path)
+                return path, read(path)
             except UserError as error:
                 # Figures of other weights than were asked for would pass for the best.
                 raise UserError(
@@ -99,7 +116,7 @@ def _best(run: RunFolder) -> tuple[Path, dict[str, Any]] | None:
                     valid=f"best, last, or a .ckpt file: {_names(run)}",
                     fix=f"run={run.id} weights=last",
                 ) from error
-    return last
+    return (last[0], read(last[0])) if last[0].is_dir() else last
 
 
 def load_weights(task: Any, loaded: LoadedRun) -> None:

@@ -47,7 +47,7 @@ def resume_point(trainer: pl.Trainer, task: pl.LightningModule, folder: Path) ->
         path, checkpoint = found
         fix = "take back the change of the model (allow_changes), or begin a new run"
         check_same_model(task.state_dict(), checkpoint["state_dict"], path, fix)
-        _hand_over(trainer, path, checkpoint)
+        _hand_over(trainer, path, None if path.is_dir() else checkpoint)
         return path.name
 
     name = agree(trainer, task, decide)
@@ -68,7 +68,7 @@ def _hand_over(trainer: pl.Trainer, path: Path, checkpoint: dict[str, Any] | Non
 
 
 class Ending(NamedTuple):
-    """Weights that a training has ended with.
+    """Weights that a training has ended with, of sharded runs on disk (see `open_checkpoint`).
 
     Attributes:
         final: Checkpoint of the last step.

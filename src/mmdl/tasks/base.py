@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, TypedDict
 
 import lightning.pytorch as pl
@@ -20,6 +21,7 @@ from mmdl.evaluators.base import EvaluationContext, Evaluator, Result, qualified
 from mmdl.models.layers.eval_mode import eval_mode
 from mmdl.optim.groups import freeze as freeze_groups
 from mmdl.optim.groups import parameter_groups
+from mmdl.optim.norms import clip_norm, clip_values
 from mmdl.strategies.buffers import agree_on_buffers
 
 
@@ -178,6 +180,18 @@ class Task(pl.LightningModule):
         self.idle = own == 0
         return own * ranks / joined
 
+    def configure_model(self) -> None:
+        """Shard the model where the strategy does that; Lightning calls it before there are optimizers."""
+        strategy: Any = self.trainer.strategy
+        if hasattr(strategy, "shard"):
+            strategy.shard(self)
+
+    def whole_weights(self) -> AbstractContextManager[None]:
+        """In it forwards need no other rank: a model that is sharded is gathered. All ranks enter it together."""
+        strategy: Any = self.trainer.strategy
+        gathered: AbstractContextManager[None] = getattr(strategy, "whole_weights", nullcontext)()
+        return gathered
+
     def configure_optimizers(self) -> Any:
         """The optimizer over the layer groups, and the schedule in optimizer steps."""
         optimizer, schedule = self.build_optimizer(self.total_steps())
@@ -238,9 +252,9 @@ class Task(pl.LightningModule):
     ) -> None:
         """Clip as Lightning does, and keep the norm from before, which costs nothing more."""
         if gradient_clip_val and gradient_clip_algorithm in (None, "norm"):
-            self.grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), gradient_clip_val)
+            self.grad_norm = clip_norm(self.model.parameters(), gradient_clip_val)
         elif gradient_clip_val:
-            nn.utils.clip_grad_value_(self.model.parameters(), gradient_clip_val)
+            clip_values(self.model.parameters(), gradient_clip_val)
 
     # -- evaluation -------------------------------------------------------------------------------------------------
 
@@ -291,7 +305,7 @@ class Task(pl.LightningModule):
         kept = self._collected, self._eval_loss
         self._collected, self._eval_loss = [], []
         try:
-            with eval_mode(self), trainer.precision_plugin.val_step_context():
+            with self.whole_weights(), eval_mode(self), trainer.precision_plugin.val_step_context():
                 for start in own:
                     batch = data.dataset(split)[rows[start : start + size]]
                     self.validation_step({name: value.to(self.device) for name, value in batch.items()}, 0)
