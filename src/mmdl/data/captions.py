@@ -369,9 +369,7 @@ class CaptionDataModule(DataModule):
     def cautions(self) -> list[str]:
         """How many captions are cut, images are equal, entries were joined, and captions an augmentation falsifies."""
         flipped = any(isinstance(step, Flip) for step in self.augment)
-        duplicates = [
-            n for split, index in self.indexes.items() for n in twice(split, index, self._equal[split])
-        ]
+        duplicates = [n for s, index in self.indexes.items() for n in twice(s, index, self._equal[s])]
         lines = caption_cautions(self.indexes, self._truncated, self.context_length, duplicates, flipped)
         for split, stream in self.streams.items():
             lines += streamed_cautions(split, stream.index, self.tokenizer, flipped)
@@ -388,10 +386,9 @@ class CaptionDataModule(DataModule):
         for name, stream in self.streams.items():
             lines += [f"left out while reading {name}: {n:,} {why}" for why, n in stream.skipped().items()]
         if split in self.indexes:  # a stream is not known well enough
-            index, length = self.indexes[split], self.context_length
-            lines += twice(split, index, self._equal[split]) + cut(
-                split, index, self._truncated[split], length
-            )
+            index = self.indexes[split]
+            lines += twice(split, index, self._equal[split])
+            lines += cut(split, index, self._truncated[split], self.context_length)
         if self._shared_files:
             lines.append(f"{self._shared_files:,} image files lie in more than one split, byte for byte")
         return lines
