@@ -138,6 +138,21 @@ def step(task, optimizer, batch, world_size, reduced):
     return float(loss.detach()), float(norm)
 
 
+def evaluate_on_one_rank(task, batch, rank):
+    """Forwards that no other rank takes part in, after which training goes on."""
+    from mmdl.models.layers.eval_mode import eval_mode
+    from mmdl.strategies.sharding import gather_weights, release_weights
+
+    before = [p.grad for p in task.model.parameters()]
+    gather_weights(task.model)
+    assert not any(hasattr(p, "to_local") for p in task.model.parameters())
+    with torch.no_grad(), eval_mode(task):
+        for _ in range(2 * (rank == 0)):
+            task.evaluate_batch(batch)
+    release_weights(task.model, reshard_after_forward=True)
+    assert all(p.grad is grad for p, grad in zip(task.model.parameters(), before, strict=True))
+
+
 def compare(name, rank, world_size):
     """Figures of each step, and the weights after them, of both."""
     from torch.distributed.device_mesh import init_device_mesh
@@ -145,7 +160,7 @@ def compare(name, rank, world_size):
 
     from mmdl.optim.groups import parameter_groups
     from mmdl.optim.norms import whole
-    from mmdl.strategies.sharding import gather_weights, release_weights, replicated, shard_model
+    from mmdl.strategies.sharding import replicated, shard_model
 
     plain, batch = make(name, rank)
     sharded = copy.deepcopy(plain)
@@ -161,17 +176,13 @@ def compare(name, rank, world_size):
         task.train()
         torch.manual_seed(1)  # dropout
         reduced = list(plain.model.parameters()) if kind == "plain" else list(replicated(sharded.model))
-        figures = [step(task, optimizer, batch, world_size, reduced) for _ in range(STEPS)]
-        task.eval()
-        if kind == "sharded":
-            own = sum(p.to_local().numel() for p in task.model.parameters() if hasattr(p, "to_local"))
-            found["share"] = own / sum(p.numel() for p in task.model.parameters())
-            gather_weights(task.model)
-            assert not any(hasattr(p, "to_local") for p in task.model.parameters())
-            if rank == 0:  # a forward that no other rank takes part in
-                with torch.no_grad():
-                    task.evaluate_batch(batch)
-            release_weights(task.model, reshard_after_forward=True)
+        figures = []
+        for _ in range(STEPS):
+            figures.append(step(task, optimizer, batch, world_size, reduced))
+            if kind == "sharded":
+                own = sum(p.to_local().numel() for p in task.model.parameters() if hasattr(p, "to_local"))
+                found["share"] = own / sum(p.numel() for p in task.model.parameters())
+                evaluate_on_one_rank(task, batch, rank)
         weights = {n: whole(p.detach()) for n, p in task.model.named_parameters()}
         found[kind] = (figures, weights)
     return found

@@ -111,6 +111,12 @@ def release_weights(model: nn.Module, reshard_after_forward: bool) -> None:
     for module in model.modules():
         if isinstance(module, FSDPModule):
             module.reshard()
+    # FSDP2 has noted every forward, and gathers in the next backward pass by these notes: without this, ranks that had
+    # different numbers of forwards wait for each other for ever. Gradients that are being accumulated stay.
+    gradients = [(parameter, parameter.grad) for parameter in model.parameters()]
+    model.reset_iter_state()
+    for parameter, gradient in gradients:
+        parameter.grad = gradient
 
 
 @torch.no_grad()
