@@ -9,7 +9,7 @@ def apply(rank, parameter, batches):
     plain, seen = VQATask.losses, iter(range(10**6))
 
     def losses(self, batch):
-        if next(seen) not in batches:
+        if self._trainer is None or next(seen) not in batches:  # without a trainer: the estimate of costs
             return plain(self, batch)
         fixed = {parameter: dict(self.model.named_parameters())[parameter].detach()}
         logits = torch.func.functional_call(self.model, fixed, (batch,))
