@@ -214,6 +214,7 @@ CALLBACKS = {
         "callbacks.learning_curves.score=vqa_accuracy",
     ),
     "a number of steps": ("trainer.max_steps=9",),
+    "a number of steps, any epochs": ("trainer.max_steps=15", "trainer.max_epochs=-1"),
     "validations by the second epoch": ("trainer.check_val_every_n_epoch=2",),
     "validations across epochs": ("trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=4"),
     "part of an epoch": ("trainer.limit_train_batches=4",),

@@ -45,6 +45,7 @@ class Continuation(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """After all was restored."""
+        _begin_next_epoch(trainer)
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
         if data.moved is not None and data.moved.shift:
             current = trainer.fit_loop.epoch_loop.batch_progress.current
@@ -53,6 +54,20 @@ class Continuation(Callback):
         if self.changed:
             assert isinstance(pl_module, Task)
             _renew(trainer, pl_module, self._position)
+
+
+def _begin_next_epoch(trainer: pl.Trainer) -> None:
+    """Take a checkpoint from the end of an epoch for what it is where `max_steps` is set.
+
+    Lightning then takes the epoch for one that has not ended, and counts it once more: the next one would be left out.
+    """
+    loop: Any = trainer.fit_loop
+    if loop.restarted_on_epoch_end and trainer.max_steps != -1:
+        assert loop._restarting
+        loop._restarting = loop.epoch_loop.restarting = False
+        loop.reset_restart_stage()
+        loop.epoch_loop.reset_restart_stage()
+        loop.epoch_progress.increment_completed()
 
 
 def _renew(trainer: pl.Trainer, task: Task, position: dict[str, int]) -> None:
