@@ -68,8 +68,10 @@ REPLACED = ("status.json", "manifest.json", "config.yaml", "descent.csv", "desce
 
 def counts(name, row):
     """Whether a figure of a row must be that of an uninterrupted run."""
-    if name == "epoch" and any(key.startswith("test/") for key in row):
-        return False  # of a training that was over, and had ended inside an epoch, Lightning counts one less
+    if name in ("step", "epoch") and any(key.startswith("test/") for key in row):
+        return (
+            False  # where a training that had ended inside an epoch is continued, Lightning counts one less
+        )
     return name not in UNIMPORTANT and not name.endswith("/seconds")
 
 
