@@ -31,6 +31,7 @@ def ddp(
 
     Args:
         static_graph: The same parameters get gradients in every step, in the same order: communication is planned once.
+            Not where gradients are accumulated.
         gradient_as_bucket_view: Gradients live in the buckets that are sent, which saves their memory once.
         find_unused_parameters: Walk the graph of every step for parameters without a gradient.
         timeout_minutes: How long a rank waits for the others before the run ends with an error.
@@ -57,7 +58,7 @@ def ddp(
 
 
 class _DDP(DDPStrategy):
-    """Lightning's strategy, for static graphs that accumulate, with errors that name parameters."""
+    """Lightning's strategy, without a static graph where gradients accumulate, and with errors that name parameters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -67,24 +68,15 @@ class _DDP(DDPStrategy):
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
         self._first, self._idle = True, set()
+        # torch 2.15 plans at the first backward pass even where that is not to talk, and then fails with an internal
+        # assertion. To talk once more there would round otherwise than later: a run that is continued would differ.
+        assert self.lightning_module is not None
+        if self._ddp_kwargs["static_graph"] and self.lightning_module.trainer.accumulate_grad_batches > 1:
+            self._ddp_kwargs["static_graph"] = False
         wrapper = super()._setup_model(model)
         # Training does not read them, and evaluation takes the first rank's: `agree_on_buffers`.
         wrapper.broadcast_buffers = False
         return wrapper
-
-    @contextmanager
-    def block_backward_sync(self) -> Iterator[None]:
-        """Accumulate without talking to the others, but for the first batch of all, which plans a static graph.
-
-        torch 2.15 plans at the first backward pass even where that is not to talk, and then fails with an internal
-        assertion. Gradients that were averaged already stay as they are in the average.
-        """
-        assert isinstance(self.model, DistributedDataParallel)
-        if self._first and self.model.static_graph:
-            yield
-            return
-        with super().block_backward_sync():
-            yield
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """The step; what torch says about gradients of the step before it becomes a `UserError`."""
