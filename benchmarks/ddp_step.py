@@ -8,15 +8,17 @@ that of a process that has one arm only.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -54,38 +56,43 @@ def peak() -> float:
     return float(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
-def work(rank: int, arms: list[str], rounds: int, store: str, found: Any) -> None:
-    """One rank with some arms."""
+def work(rank: int, arms: list[str], rounds: int, store: str) -> tuple[dict[str, float], float]:
+    """One rank with some arms: median seconds by arm, and the peak."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=RANKS)
     values = torch.randn(ROWS, WIDTH)
     made = {arm: build(arm) for arm in arms}
+    times: dict[str, list[float]] = {arm: [] for arm in arms}
     for arm in arms:
         step(*made[arm], values)
         step(*made[arm], values)
-    times: dict[str, list[float]] = {arm: [] for arm in arms}
     for _ in range(rounds):
         for arm in arms:
             times[arm] += [step(*made[arm], values) for _ in range(STEPS)]
-    if rank == 0:
-        found.put(({arm: statistics.median(own) for arm, own in times.items()}, peak()))
-    torch.distributed.destroy_process_group()
+    return {arm: statistics.median(own) for arm, own in times.items()}, peak()
 
 
-def measured(arms: list[str], rounds: int, store: str) -> tuple[dict[str, float], float]:
-    """Median seconds by arm, and the peak of the first rank."""
-    found = mp.get_context("spawn").SimpleQueue()
-    mp.spawn(work, (arms, rounds, store, found), nprocs=RANKS)
-    Path(store).unlink(missing_ok=True)
-    result: tuple[dict[str, float], float] = found.get()
-    return result
+def measured(arms: list[str], rounds: int) -> tuple[dict[str, float], float]:
+    """What the first of the ranks has measured."""
+    with tempfile.TemporaryDirectory() as folder:
+        words = [str(rounds), f"{folder}/store", *arms]
+        ranks = [
+            subprocess.Popen([sys.executable, __file__, "--rank", str(rank), *words], stdout=subprocess.PIPE)
+            for rank in range(RANKS)
+        ]
+        texts = [rank.communicate()[0] for rank in ranks]
+    times, most = json.loads(texts[0])
+    return times, most
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--rank"]:
+        rank, rounds, store = int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+        print(json.dumps(work(rank, sys.argv[5:], rounds, store)), flush=True)
+        os._exit(0)  # without waiting for the group's threads
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    store = f"/tmp/mmdl-ddp-step-{os.getpid()}"
-    times, _ = measured(list(ARMS), rounds, store)
-    peaks = {arm: measured([arm], 1, store)[1] for arm in ARMS}
+    times, _ = measured(list(ARMS), rounds)
+    peaks = {arm: measured([arm], 1)[1] for arm in ARMS}
     base = next(iter(ARMS))
     for arm, seconds in times.items():
         print(
