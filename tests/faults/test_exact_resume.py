@@ -77,6 +77,7 @@ TIERS = {
         "imagefolder",
         (
             "augment@data.augment=[resized_crop,color_jitter,randaugment,elastic,affine,cutout,progressive_resize]",
+            "model.global_pooling=true",
         ),
     ),
     "images: dropout": ("digits", (*SMALL, "model.dropout=0.5")),
