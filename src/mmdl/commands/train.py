@@ -161,6 +161,7 @@ def train_run(
         text = _finish(cfg, run, task, data, loggers, figures, notes)
         if not is_arm:
             print(text)
+    wait_for_ranks(trainer)
     return figures
 
 

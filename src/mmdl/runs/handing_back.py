@@ -6,7 +6,6 @@ import logging
 import signal
 import subprocess
 import threading
-from contextlib import suppress
 from typing import Any
 
 from mmdl.errors import Preempted
@@ -19,7 +18,7 @@ log = logging.getLogger("mmdl")
 TRACKER_S = 15.0
 """How long to wait for W&B to send what it has."""
 
-RANKS_S = 15.0
+RANKS_S = 60.0
 """How long to wait for a rank that has been asked to stop too."""
 
 KILLED = 255
@@ -80,8 +79,10 @@ def wait_for_ranks(trainer: Any) -> None:
     """
     launcher = getattr(getattr(trainer, "strategy", None), "launcher", None)
     for process in getattr(launcher, "procs", ()):
-        with suppress(subprocess.TimeoutExpired):
+        try:
             process.wait(RANKS_S)
+        except subprocess.TimeoutExpired:
+            process.kill()  # what it had to save is saved
 
 
 def hand_back(run: RunFolder | None, stop: Preempted) -> None:
