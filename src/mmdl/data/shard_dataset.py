@@ -117,17 +117,8 @@ class ShardDataset(Dataset[ImageTextBatch]):
         """The batch.
 
         Raises:
-            UserError: A sample can't be used, and nothing is to be left out. In a loader process it is returned:
-                torch makes a `RuntimeError` with a traceback of what is raised there.
+            UserError: A sample can't be used, and nothing is to be left out.
         """
-        try:
-            return self._batch(item)
-        except UserError as error:
-            if get_worker_info() is None:
-                raise
-            return error  # type: ignore[return-value]
-
-    def _batch(self, item: IntArray | EpochRows) -> ImageTextBatch:
         epoch = item.epoch if isinstance(item, EpochRows) else None
         rows = item.rows if isinstance(item, EpochRows) else item
         self._look_ahead(rows, epoch)

@@ -57,6 +57,8 @@ class WatchedDataset(Dataset[Any]):
         self.board.begin(info.id, os.getpid(), task)
         try:
             batch = self.dataset[item]
+            if isinstance(batch, UserError):  # of a data set that knows that torch mangles what it raises
+                raise batch
         except UserError as error:
             batch = WorkerFailure(info.id, task, error, str(error), "")
         except MemoryError as error:

@@ -97,6 +97,18 @@ def test_a_mistake_of_the_users_comes_through_as_it_is():
     assert str(caught.value) == "no image\n  valid: an image"
 
 
+class Returning(Dataset):
+    """Returns its error, which torch would mangle."""
+
+    def __getitem__(self, item):
+        return UserError("no image", valid="an image")
+
+
+def test_a_mistake_that_a_data_set_returns_is_raised():
+    with pytest.raises(UserError, match="no image"):
+        list(BatchLoader(Returning(), BATCHES, num_workers=1))
+
+
 def test_memory():
     with pytest.raises(UserError, match=r"ran out of memory \(MemoryError\), at rows 9"):
         list(loader(9, forget))
