@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor
 from torch.distributed.fsdp import MixedPrecisionPolicy
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from mmdl.strategies.sharding import (
     gather_weights,
@@ -68,6 +68,12 @@ class FSDP2(ModelParallelStrategy):
     def _sharded(self) -> Any:
         assert self.lightning_module is not None
         return self.lightning_module.model
+
+    def setup_optimizers(self, trainer: pl.Trainer) -> None:
+        """Make them, without the fused steps that torch has not for shards."""
+        super().setup_optimizers(trainer)
+        for optimizer in self.optimizers:
+            _unfuse(optimizer)
 
     # -- training ---------------------------------------------------------------------------------------------------
 
@@ -156,6 +162,7 @@ class FSDP2(ModelParallelStrategy):
         """Put the state that `load_checkpoint` gave into the optimizers."""
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             optimizer.load_state_dict(state)
+            _unfuse(optimizer)
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None
@@ -176,6 +183,14 @@ class FSDP2(ModelParallelStrategy):
 
         assert self.lightning_module is not None
         return load_sharded(Path(checkpoint_path), self.lightning_module, self.optimizers)
+
+
+def _unfuse(optimizer: Optimizer) -> None:
+    """torch 2.15 has fused steps of shards for Adam and AdamW only."""
+    if not isinstance(optimizer, Adam):  # AdamW is one
+        for group in optimizer.param_groups:
+            if group.get("fused"):
+                group["fused"] = False
 
 
 def fsdp2(*, reshard_after_forward: bool = True, timeout_minutes: float = 10.0) -> FSDP2:
