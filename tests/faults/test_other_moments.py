@@ -72,7 +72,7 @@ OTHERS = {
 def test_other_trainings(stopping, tmp_path, training, moment):
     if moment == "encoding" and training != "contrastive":
         pytest.skip("its evaluators encode nothing")
-    words = ("train", *OTHERS[training], "quick=true", "logger=none", "run.id=r", "trainer.max_epochs=2")
+    words = ("train", *OTHERS[training], "quick=true", "logger=none", "run.id=r", "trainer.max_epochs=4")
     stopping.check(tmp_path, (*words, "trainer.log_every_n_steps=3"), {"moment": moment, "group": True})
 
 
