@@ -14,7 +14,14 @@ SAVES = ("callbacks.checkpoints.every_steps=5", "callbacks.checkpoints.keep=4")
 VQA = ("train", "+experiment=vqa", *BASE, *SAVES, "evaluator=[vqa_accuracy]", "data.scenes_train=96")
 CLIP = ("train", "+experiment=clip", *BASE, "model=clip", "model.name=vit_tiny_64")
 MNIST = ("train", "+experiment=mnist", *BASE, "data=digits")
-EXACT = ("trainer.precision=32-true", "optimizer=sgd", "optimizer.lr=0.05", "trainer.log_every_n_steps=1")
+# Convolutions of channels-last tensors round differently, and fsdp2 has none.
+EXACT = (
+    "task.channels_last=false",
+    "trainer.precision=32-true",
+    "optimizer=sgd",
+    "optimizer.lr=0.05",
+    "trainer.log_every_n_steps=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +49,11 @@ def summary(folder):
     return {name: value for name, value in found.items() if not name.startswith("time/")}
 
 
-def close(one, other, tolerance):
+def close(one, other, tolerance, absolute=None):
+    absolute = tolerance / 100 if absolute is None else absolute
     assert one.keys() == other.keys()
     for name, value in one.items():
-        torch.testing.assert_close(other[name], value, rtol=tolerance, atol=tolerance / 100, msg=name)
+        torch.testing.assert_close(other[name], value, rtol=tolerance, atol=absolute, msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +187,13 @@ def test_training_equals_that_of_ddp(start, tmp_path, words, extra):
     for strategy in ("ddp", "fsdp2"):
         own = [word for word in extra if strategy == "fsdp2" or not word.startswith("strategy.")]
         finished(start(tmp_path / strategy, *words, *EXACT, *own, strategy=strategy))
-    # The VQA model's small biases of its image tower differ more in float32; test_sharding compares all in float64.
-    close(weights(tmp_path / "ddp"), weights(tmp_path / "fsdp2"), 0.2 if words is VQA else 1e-4)
+    # Rounding grows with the steps of the VQA model, most in its small biases; test_sharding compares in float64.
+    close(
+        weights(tmp_path / "ddp"),
+        weights(tmp_path / "fsdp2"),
+        1e-3 if words is VQA else 1e-4,
+        3e-4 if words is VQA else None,
+    )
     losses = []
     for strategy in ("ddp", "fsdp2"):
         log = (tmp_path / strategy / "runs" / "r" / "metrics.jsonl").read_text().splitlines()
