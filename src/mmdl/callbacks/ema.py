@@ -118,6 +118,13 @@ class EMA(WeightAveraging):
             self._settle(pl_module)
         super().on_validation_epoch_start(trainer, pl_module)
 
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing: Lightning calls this before the task's own hook, whose evaluators encode with the average too."""
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Put the model's own weights back; checkpoints are written after this."""
+        super().on_validation_epoch_end(trainer, pl_module)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the average in the model."""
         self._settle(pl_module)

@@ -146,9 +146,7 @@ class Preemption(Callback):
             return
         asked = self._signal(trainer)
         if asked is not None:
-            for callback in trainer.callbacks:  # type: ignore[attr-defined]
-                if isinstance(callback, WeightAveraging):
-                    callback.on_validation_epoch_end(trainer, pl_module)  # puts the model's own weights back
+            _put_weights_back(trainer)
             self._leave_validation(trainer, asked)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -172,6 +170,7 @@ class Preemption(Callback):
         elif trainer.validating and self._may_leave_validation(trainer):
             asked = self._signal(trainer, now=True)
             if asked is not None:
+                _put_weights_back(trainer)
                 self._leave_validation(trainer, asked)
 
     def _signal(self, trainer: pl.Trainer, now: bool = False) -> signal.Signals | None:
@@ -207,6 +206,13 @@ class Preemption(Callback):
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = environment is not None and not environment.creates_processes_externally
         return Preempted(asked, trainer.global_step or None, counts=trainer.is_global_zero or not launched)
+
+
+def _put_weights_back(trainer: pl.Trainer) -> None:
+    """End what averages of the weights have lent to a validation."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAveraging):
+            callback.on_validation_end(trainer, trainer.lightning_module)
 
 
 def _on_all_ranks(batch_idx: int, batches: Any) -> bool:
