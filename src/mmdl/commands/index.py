@@ -89,14 +89,14 @@ def _check(cfg: DictConfig) -> None:
 
 def _settings(cfg: DictConfig, loaded: LoadedRun) -> Settings:
     """What the index depends on, as plain values."""
-    from mmdl.runs.checkpoint_files import checksum_file
+    from mmdl.runs.checkpoint_files import recorded_identity
     from mmdl.search.settings import Settings
 
     config = loaded.config
     made_by = {
         "run": loaded.run.id,
         "run_path": str(loaded.run.path.resolve()),
-        "weights": checksum_file(loaded.path).read_text(encoding="utf-8").split()[0],
+        "weights": recorded_identity(loaded.path),
         "weights_file": str(loaded.path.resolve()),
         "model": str(config.model._target_),
         "image_size": int(config.data.image_size),

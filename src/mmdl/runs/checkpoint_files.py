@@ -61,6 +61,15 @@ def recorded_digests(path: Path) -> list[str]:
     return [line.split()[0] for line in lines if line.strip()]
 
 
+def recorded_identity(path: Path) -> str:
+    """The SHA-256 that stands for the content of a checkpoint, file or folder; empty where none is recorded."""
+    if path.is_dir():
+        from mmdl.runs.checkpoint_folders import COMPLETE, folder_digest
+
+        return folder_digest(path) if (path / COMPLETE).is_file() else ""
+    return next(iter(recorded_digests(path)), "")
+
+
 def step_of(path: Path) -> int:
     """The optimizer step in the name of a checkpoint, -1 without one.
 

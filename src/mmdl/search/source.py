@@ -20,15 +20,14 @@ def encoder_of(index: Index, root: Path) -> Encoder:
     Raises:
         UserError: if the run or its weights are gone, or the weights are other ones.
     """
-    from mmdl.runs.checkpoint_files import checksum_file
+    from mmdl.runs.checkpoint_files import recorded_identity
     from mmdl.runs.loading import load_run
 
     made_by = index.facts["made_by"]
     run = _run(index, root)
     weights = _weights(index, run)
-    recorded = checksum_file(weights)
-    digest = recorded.read_text(encoding="utf-8").split()[:1] if recorded.is_file() else []
-    if digest and digest != [made_by["weights"]]:
+    digest = recorded_identity(weights)
+    if digest and digest != made_by["weights"]:
         raise UserError(
             f"the index {index.folder} was made with other weights than those in {weights} now",
             valid="an index and a query of the same weights",
@@ -57,7 +56,7 @@ def _weights(index: Index, run: RunFolder) -> Path:
     made_by = index.facts["made_by"]
     recorded = Path(made_by["weights_file"])
     for path in (run.checkpoints / recorded.name, recorded):
-        if path.is_file():
+        if path.exists():
             return path
     raise UserError(
         f"the weights {recorded.name}, which made the index {index.folder}, are gone from the run {run.id!r}",
