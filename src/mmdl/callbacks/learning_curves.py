@@ -52,11 +52,12 @@ class LearningCurves(Callback):
         """Go on from a saved state."""
         self.points = [CurvePoint(*values) for values in state_dict["points"]]
 
-    def on_validation_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int, *args: Any
-    ) -> None:
-        """Evaluate the training samples, with the weights that are validated: averaged ones have been put in place."""
-        if batch_idx or trainer.state.fn != "fit" or trainer.sanity_checking:
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate the training samples with the weights that are validated, and log beside the validation's figures.
+
+        Every rank gets here, one without a validation batch too.
+        """
+        if trainer.state.fn != "fit" or trainer.sanity_checking:
             return
         assert isinstance(pl_module, Task)
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
@@ -69,9 +70,6 @@ class LearningCurves(Callback):
             if found is not None:
                 self._measured[found.name] = found.value
                 break
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the figures beside those of the validation."""
         for name, value in self._measured.items():
             pl_module.log(f"train_eval/{name}", value, rank_zero_only=False, batch_size=1)
 
