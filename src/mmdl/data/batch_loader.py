@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, _utils
 
 from mmdl.data import worker_stacks
 from mmdl.data.sampler import IntArray
@@ -97,6 +97,7 @@ class BatchLoader(DataLoader[Any]):
         try:
             yield from self._watched(batches)
         except (UserError, RuntimeError):
+            self.kill()
             _abandon(batches)
             raise
 
@@ -241,8 +242,16 @@ def find_sample(dataset: Dataset[Any], task: WorkerTask, quiet_s: float) -> int 
 
 
 def _abandon(batches: Any) -> None:
-    """Keep the iterator from waiting for processes that were killed, which may hold its locks."""
+    """Keep the iterator from waiting for processes that were killed, which may hold its locks.
+
+    torch keeps their numbers by the iterator's `id`, and refuses another iterator that gets the same one.
+    """
     assert batches._shutdown in (False, True)
+    if not batches._shutdown and batches._worker_pids_set:
+        _utils.signal_handling._remove_worker_pids(id(batches))  # type: ignore[attr-defined]
+        batches._worker_pids_set = False
+        if hasattr(batches, "_pin_memory_thread"):
+            batches._pin_memory_thread_done_event.set()
     batches._shutdown = True
 
 

@@ -1,5 +1,6 @@
 """What ends an iteration, and what does not; whole runs are in tests/faults."""
 
+import gc
 import os
 import signal
 import time
@@ -136,3 +137,25 @@ def test_a_loader_can_be_left_and_iterated_again():
     for _ in one:
         break
     assert rows(one) == [batch.tolist() for batch in BATCHES]
+
+
+def test_a_loader_that_has_failed_leaves_no_process_and_no_number(monkeypatch):
+    """torch's registry takes an iterator's `id` once, and another may get it when the first is gone."""
+    from torch.utils.data import _utils
+
+    known = set()
+    plain = _utils.signal_handling._set_worker_pids
+    removed = _utils.signal_handling._remove_worker_pids
+    monkeypatch.setattr(
+        _utils.signal_handling, "_set_worker_pids", lambda key, pids: (known.add(key), plain(key, pids))
+    )
+    monkeypatch.setattr(
+        _utils.signal_handling, "_remove_worker_pids", lambda key: (known.discard(key), removed(key))
+    )
+    for fault in (refuse, fail):
+        one = loader(9, fault)
+        with pytest.raises((UserError, RuntimeError)):
+            list(one)
+        assert all(process.exitcode is not None for process in one._processes)
+    gc.collect()
+    assert not known
