@@ -217,7 +217,7 @@ def test_an_arm_that_diverges_is_named_and_can_be_mended(tmp_path, run_command, 
     assert "resume=s allow_changes=true" in caught.value.fix
     kept = (tmp_path / "s" / "arms" / "full_batch" / "summary.json").read_bytes()
     good = "study.arms.mini_batch.optimizer.lr=0.05"
-    monkeypatch.setattr(opening, "_overrides", lambda: [good])
+    monkeypatch.setattr(opening, "overrides", lambda: [good])
     with pytest.raises(UserError, match="configuration differs"):
         run_command("train", *QUICK, good, f"run.root={tmp_path}", "resume=s")
     run_command("train", *QUICK, good, f"run.root={tmp_path}", "resume=s", "allow_changes=true")

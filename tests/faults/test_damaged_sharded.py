@@ -1,5 +1,6 @@
 """Damaged checkpoint folders of sharded runs: the older one is used, a warning says which file; no pickle is run."""
 
+import gc
 import json
 import os
 import pickle
@@ -23,15 +24,22 @@ SHARDS = ("__0_0.distcp", "__1_0.distcp")
 
 
 def write_rank(rank, folder):
-    """One of two ranks: two checkpoints of a tensor that both share."""
+    """One of two ranks."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{folder / 'store'}", rank=rank, world_size=2
+    )
+    write_two(folder)
+    gc.collect()  # what holds the group must be gone before it, or its threads abort the process
+    torch.distributed.destroy_process_group()
+
+
+def write_two(folder):
+    """Two checkpoints of a tensor that both ranks share."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import Shard, distribute_tensor
 
     from mmdl.runs.sharded_checkpoint import save_sharded
 
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder / 'store'}", rank=rank, world_size=2
-    )
     mesh = init_device_mesh("cpu", (2,))
     for step in (1, 2):
         weight = distribute_tensor(torch.arange(12.0).reshape(6, 2) * step, mesh, [Shard(0)])
@@ -44,7 +52,6 @@ def write_rank(rank, folder):
             "mmdl": {"format": 1, "config": {}},
         }
         save_sharded(checkpoint, folder / f"last-step={step:08d}.ckpt")
-    torch.distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +139,7 @@ def test_the_older_folder_is_used_with_a_warning(folder, tmp_path, caplog, monke
     path, checkpoint = newest_checkpoint(folder)
     assert path.name == "last-step=00000001.ckpt"
     assert checkpoint["global_step"] == 1
-    [warning] = [record.getMessage() for record in caplog.records]
+    [warning] = {record.getMessage() for record in caplog.records}
     assert said in warning
     assert str(newest) in warning
     assert f"{path.name} is used instead" in warning
