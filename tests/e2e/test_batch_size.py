@@ -55,7 +55,7 @@ def room(monkeypatch):
         measure = real(trainer, task, data)
 
         def counted(size):
-            assert measure(size) > 0
+            assert measure(size) >= 0  # 0: no more than the process held already
             tried.append(size)
             return 1e6 * size
 

@@ -11,6 +11,7 @@ common overrides:
   data=vqa_json data.test=FILE  other data; the answers and the tokenizer stay those of the run
   +data.root=FOLDER             the run's data, with a changed key
   weights=last                  best, last, or a checkpoint file
+  +trainer.devices=4            several ranks; the figures are those of one process, which is the default
   evaluator=[knn] +data@evaluator.knn.sets.digits.data=digits
                                 other evaluators than the run's own
 
@@ -31,9 +32,11 @@ from mmdl.assembly import (
     build_evaluators,
     build_task,
     build_trainer,
+    num_ranks,
     quiet_console,
     static_errors,
 )
+from mmdl.clusters.launch import under_srun, under_torchrun
 from mmdl.errors import UserError, UserErrors, nearest
 
 if TYPE_CHECKING:
@@ -113,6 +116,8 @@ def main(cfg: DictConfig) -> float | None:
 
 def _take_data(cfg: DictConfig, config: DictConfig) -> str:
     """Put the data of the command line into the run's configuration; returns its name, empty for the run's own."""
+    if num_ranks(config.trainer) > 1 and not (under_srun() or under_torchrun()):
+        config.trainer.devices, config.trainer.num_nodes = 1, 1  # the figures are those of many ranks
     if cfg.get("trainer") is not None:
         config.trainer = OmegaConf.merge(config.trainer, cfg.trainer)
     given = cfg.get("data")
