@@ -19,7 +19,7 @@ VQA = (
     *COMMON,
     "+experiment=vqa",
     "evaluator=[vqa_accuracy]",
-    "data.batch_size=48",
+    *("data.batch_size=48", "data.eval_batch_size=64"),  # each of two ranks has a batch of the validation
     "callbacks=[default,ema]",
 )
 ACCUMULATED = (*VQA, "trainer.accumulate_grad_batches=2")

@@ -159,11 +159,19 @@ class Checkpoints(Checkpoint):
         self._save(trainer, f"last-step={trainer.global_step:08d}.ckpt")
         self._saved_at = time.monotonic()
         self._saved_step = trainer.global_step
-        if trainer.is_global_zero:
-            for pattern, keep in (("last-*.ckpt", self.keep), ("best-*.ckpt", KEEP_BEST)):
-                for old in sorted(self.folder.glob(pattern), key=step_of)[:-keep]:
-                    if old.name != self.best_name:
-                        remove_checkpoint(old)
+        self._prune(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove what a run left that was killed after its last saving, and had nothing more to train."""
+        self._prune(trainer)
+
+    def _prune(self, trainer: pl.Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        for pattern, keep in (("last-*.ckpt", self.keep), ("best-*.ckpt", KEEP_BEST)):
+            for old in sorted(self.folder.glob(pattern), key=step_of)[:-keep]:
+                if old.name != self.best_name:
+                    remove_checkpoint(old)
 
 
 def validates_next(trainer: pl.Trainer) -> bool:
