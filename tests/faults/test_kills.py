@@ -94,8 +94,12 @@ def content_of(path):
 
 
 def leavings(run):
-    """Relative path -> content of all files of a run folder but the tracker's; weights are compared byte by byte."""
-    files = [path for path in sorted(run.rglob("*")) if path.is_file() and run / "wandb" not in path.parents]
+    """Relative path -> content of all files of a run folder but the tracker's; weights are compared byte by byte.
+
+    A rank that notices the end of another before it is ended too leaves its stacks.
+    """
+    apart = {run / "wandb", run / "stacks"}
+    files = [path for path in sorted(run.rglob("*")) if path.is_file() and not apart & set(path.parents)]
     return {path.relative_to(run).as_posix(): content_of(path) for path in files}
 
 
