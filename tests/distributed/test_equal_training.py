@@ -48,7 +48,7 @@ CASES = {
         ),
     ),
     "infonce": (6, (*CLIP, "data.scenes_train=13")),
-    "infonce of single pairs": (3, (*CLIP, "data.scenes_train=7", "task.tile=2")),  # batches of 2, 2 and 3
+    "infonce of single pairs": (6, (*CLIP, "data.scenes_train=7", "task.tile=2")),  # batches of 3 and 4
     "siglip in parts": (
         12,
         (*CLIP, "data.scenes_train=25", "task.loss=siglip", "model.init_bias=-10", "task.micro_batch=2"),
@@ -57,7 +57,7 @@ CASES = {
         12,
         (*CLIP, "data.scenes_train=25", "task.freeze=[image_tower*]", "callbacks=[default,ema]"),
     ),
-    "last layers": (12, (*CLIP, "data.scenes_train=25", "task.train_last={'image_tower*':1}")),
+    "last layers": (12, (*CLIP, "data.scenes_train=25", "task.train_last={image_tower*: 1}")),
     "joined batch norm": (
         12,  # of 47: the last batch has 11
         (

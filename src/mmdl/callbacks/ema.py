@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -83,9 +84,10 @@ class EMA(WeightAveraging):
         super().setup(trainer, pl_module, stage)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Move the average to where the model is now, and list the tensors of both."""
+        """Move the average to where the model is now, in its precision, and list the tensors of both."""
         assert self._average_model is not None
-        self._average_model.to(pl_module.device)
+        dtype = next((p.dtype for p in pl_module.parameters() if p.is_floating_point()), torch.float32)
+        self._average_model.to(pl_module.device, dtype)
         ours, theirs = state_tensors(self._average_model.module), state_tensors(pl_module)
         self._averages = [tensor for tensor in ours if tensor.is_floating_point()]
         self._currents = [tensor for tensor in theirs if tensor.is_floating_point()]
