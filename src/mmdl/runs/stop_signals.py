@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+import multiprocessing.util  # its exit handler waits for deaf children: that of this module is to run first
 import os
 import signal
 import threading

@@ -74,3 +74,13 @@ def test_a_deaf_child_lives_on(number):
     assert child.communicate(timeout=20)[0] == "done\n"
     assert child.returncode == 0
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
+
+
+def test_deaf_children_are_ended_before_python_waits_for_them():
+    """Whatever is imported first: handlers of exit run in the reverse order of their registration."""
+    program = (
+        "import mmdl.runs.stop_signals as s, multiprocessing, time\n"
+        "with s.children_deaf():\n"
+        "    multiprocessing.Process(target=time.sleep, args=(600,), daemon=True).start()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 0
