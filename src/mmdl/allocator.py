@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h of glibc
 _NEVER = 2**31 - 1
@@ -18,13 +19,8 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it was done: False where the C library is another one.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return False
-    return bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
+    mallopt = _of_glibc("mallopt")
+    return mallopt is not None and bool(mallopt(_M_MMAP_MAX, 0)) and bool(mallopt(_M_TRIM_THRESHOLD, _NEVER))
 
 
 def release_freed_memory() -> bool:
@@ -33,11 +29,19 @@ def release_freed_memory() -> bool:
     Returns:
         Whether it was done: False where the C library is another one.
     """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):
+    trim = _of_glibc("malloc_trim")
+    if trim is None:
         return False
     trim(0)
     return True
+
+
+def _of_glibc(name: str) -> Callable[..., int] | None:
+    """A function of glibc; None where the C library is another one."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        found: Callable[..., int] = getattr(ctypes.CDLL(None), name)
+    except (OSError, AttributeError):
+        return None
+    return found

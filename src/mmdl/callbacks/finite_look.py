@@ -7,13 +7,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
-
-def local(value: Tensor) -> Tensor:
-    """This rank's part of a tensor, which asks no other rank."""
-    found: Tensor = value.detach()
-    return found.to_local() if isinstance(found, DTensor) else found
+from mmdl.optim.norms import own_part
 
 
 class FiniteLook:
@@ -25,7 +20,7 @@ class FiniteLook:
     """
 
     def __init__(self, value: Tensor, world_size: int) -> None:
-        self._flag = (~torch.isfinite(local(value))).any().to(torch.float32)
+        self._flag = (~torch.isfinite(own_part(value.detach()))).any().to(torch.float32)
         self._work: Any = None
         self._host: Tensor | None = None
         self._event: Any = None

@@ -13,8 +13,9 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torch.optim import Optimizer
 
-from mmdl.callbacks.finite_look import FiniteLook, local
+from mmdl.callbacks.finite_look import FiniteLook
 from mmdl.errors import UserError
+from mmdl.optim.norms import own_part
 from mmdl.runs.agreement import silent_end
 
 OnNotFinite = Literal["stop", "skip"]
@@ -140,7 +141,7 @@ class LossGuard(Callback):
     def _gradients_finite(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
         if getattr(trainer.precision_plugin, "scaler", None) is not None:
             return True  # float16 overflows now and then, and its scaler skips by itself
-        gradients = [local(p.grad) for p in pl_module.parameters() if p.grad is not None]
+        gradients = [own_part(p.grad) for p in pl_module.parameters() if p.grad is not None]
         if not gradients:
             return True
         total = torch.stack(torch._foreach_norm(gradients)).sum()
@@ -178,7 +179,7 @@ class LossGuard(Callback):
             snapshot = {
                 "loss": seen.loss.cpu(),
                 "batch": {name: value.cpu() for name, value in seen.batch.items()},
-                "state_dict": {name: local(value).cpu() for name, value in pl_module.state_dict().items()},
+                "state_dict": {name: own_part(value).cpu() for name, value in pl_module.state_dict().items()},
                 "global_step": seen.step,
                 "epoch": trainer.current_epoch,
                 "batch_idx": seen.number,
@@ -189,7 +190,7 @@ class LossGuard(Callback):
             data.describe("train", seen.batch["rows"].cpu().numpy()) if hasattr(data, "describe") else ""
         )
         named = pl_module.named_parameters()
-        broken = [name for name, value in named if not bool(torch.isfinite(local(value)).all())]
+        broken = [name for name, value in named if not bool(torch.isfinite(own_part(value)).all())]
         return (
             f"the loss is {seen.loss.item()} at epoch {trainer.current_epoch}, batch {seen.number}, step {seen.step}"
             + (f" ({described})" if described else "")

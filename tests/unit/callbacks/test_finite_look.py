@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmdl.callbacks.finite_look import FiniteLook, local
+from mmdl.callbacks.finite_look import FiniteLook
 
 
 @pytest.mark.parametrize(
@@ -13,9 +13,3 @@ def test_what_is_not_finite(value, bad):
 
 def test_one_value_of_several_is_enough():
     assert FiniteLook(torch.tensor([1.0, float("nan")]), 1).bad()
-
-
-def test_a_plain_tensor_is_its_own_part():
-    value = torch.ones(2, requires_grad=True)
-    assert torch.equal(local(value), value)
-    assert not local(value).requires_grad
