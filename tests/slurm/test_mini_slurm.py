@@ -11,9 +11,8 @@ import sys, time
 sys.path.insert(0, sys.argv[1])
 from mini_slurm import MiniSlurm
 with MiniSlurm(sys.argv[2], "linuxproc") as cluster:
-    cluster.run("sbatch", "-N2", "-o", "/dev/null", "--wrap", "srun sleep 1000")
-    while "RUNNING" not in cluster.run("squeue", "-h", "-o", "%T"):
-        time.sleep(0.1)
+    job = cluster.run("sbatch", "--parsable", "-N2", "-o", "/dev/null", "--wrap", "srun sleep 1000").strip()
+    cluster.wait_for(job, ("RUNNING",), seconds=90)
     print("started", flush=True)
     time.sleep(1000)
 """

@@ -33,7 +33,7 @@ def test_what_the_user_has_set_stays(environment, tmp_path, name):
 
 
 PROGRAM = """
-import sys
+import sys, time
 from pathlib import Path
 from mmdl.runs.flight_recorder import pending_collectives, record_collectives
 folder = Path(sys.argv[1])
@@ -41,6 +41,9 @@ record_collectives(folder)
 import torch, torch.distributed as dist
 dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=0, world_size=1)
 dist.all_reduce(torch.ones(3))
+end = time.monotonic() + 20
+while pending_collectives() and time.monotonic() < end:  # a thread of gloo's notes the end a little later
+    time.sleep(0.01)
 print(pending_collectives())
 torch._C._distributed_c10d._dump_fr_trace_file(0)
 """
