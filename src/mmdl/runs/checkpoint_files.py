@@ -221,20 +221,9 @@ def first_valid(
 
 
 def newest_valid(folder: Path, pattern: str = "last-*.ckpt") -> Path | None:
-    """The newest checkpoint that verifies, None without one; damaged ones are passed over with a warning.
-
-    Args:
-        folder: A run's checkpoints.
-        pattern: Which of them.
-    """
-    for path in sorted(folder.glob(pattern), key=step_of, reverse=True):
-        try:
-            open_checkpoint(path)
-        except UserError as error:
-            log.warning("%s; an older checkpoint is used", error.given)
-            continue
-        return path
-    return None
+    """The path of `newest_checkpoint`; None where there is no file of that pattern."""
+    found = newest_checkpoint(folder, pattern)
+    return None if found is None else found[0]
 
 
 def remove_checkpoint(path: Path) -> None:
