@@ -29,10 +29,6 @@ def shard_model(
         mesh: One dimension: the ranks that share the weights.
         policy: In which precision weights are gathered and gradients reduced.
         reshard_after_forward: Free a group's weights after its forward, and gather them again for its backward pass.
-
-    >>> scalars = [name for name, p in nn.ParameterDict({"scale": torch.ones(())}).named_parameters() if not p.ndim]
-    >>> scalars
-    ['scale']
     """
     model.to(memory_format=torch.contiguous_format)  # FSDP2 takes no other
     options: dict[str, Any] = {"mesh": mesh, "mp_policy": policy}
@@ -74,7 +70,12 @@ def sharded_modules(model: nn.Module) -> list[list[nn.Module]]:
 
 
 def replicated(model: nn.Module) -> set[nn.Parameter]:
-    """The parameters that every rank holds whole: scalars."""
+    """The parameters that every rank holds whole: scalars.
+
+    >>> replicated(nn.ParameterDict({"scale": torch.ones(()), "weight": torch.ones(2)}))
+    {Parameter containing:
+    tensor(1., requires_grad=True)}
+    """
     return {p for p in model.parameters() if p.ndim == 0}
 
 
