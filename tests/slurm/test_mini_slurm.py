@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -41,3 +43,20 @@ def _left(pid, folder):
         if str(folder / "slurm") in known:
             found.append(known[:200])
     return found
+
+
+def test_a_node_that_takes_no_jobs_is_resumed(slurm):
+    cluster = slurm("linuxproc")
+    cluster.run("scontrol", "update", "nodename=h1", "state=drain", "reason=batch job complete failure")
+    job = cluster.run("sbatch", "--parsable", "-N2", "-o", "/dev/null", "--wrap", "srun true").strip()
+    assert cluster.wait_for(job, ("COMPLETED",), seconds=60)["Restarts"] == "0"
+
+
+def test_a_job_that_does_not_start_is_explained(slurm):
+    cluster = slurm("linuxproc")
+    job = cluster.run("sbatch", "--parsable", "--hold", "-o", "/dev/null", "--wrap", "true").strip()
+    with pytest.raises(
+        TimeoutError, match=r"is PENDING \(JobHeldUser\) after 1 s\n(?s:.)*h1 idle(?s:.)*slurmctld: "
+    ):
+        cluster.wait_for(job, ("RUNNING",), seconds=1)
+    cluster.run("scancel", job)
