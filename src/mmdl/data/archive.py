@@ -12,10 +12,9 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tqdm.auto import tqdm
-
 from mmdl.data.disk import require_free
 from mmdl.errors import UserError
+from mmdl.progress_bar import ProgressBar
 
 _BLOCK = 1 << 20
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -162,14 +161,13 @@ def _extract(
     require_free(work, need, f"the files of {source.name}")
     work.mkdir(parents=True, exist_ok=True)
     made: set[Path] = set()
-    with tqdm(
+    with ProgressBar(
         total=need,
         desc=f"unpacking {source.name}",
         unit="B",
         unit_scale=True,
         delay=1,
         disable=not progress,
-        leave=False,
     ) as bar:
         for member in todo:
             path = work / member.filename
@@ -180,7 +178,7 @@ def _extract(
 
 
 def _extract_one(
-    opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, source: Path, bar: tqdm[None]
+    opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, source: Path, bar: ProgressBar
 ) -> None:
     # the final name appears only once the CRC is known to be right: reading the last byte verifies it
     unfinished = path.with_name(path.name + ".part")

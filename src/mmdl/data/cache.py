@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from mmdl.data.disk import require_free
 from mmdl.data.paths import data_home
 from mmdl.data.transforms.image import BadImage, Source, load_image
+from mmdl.progress_bar import ProgressBar
 
 Resize = Literal["squash", "crop", "pad"]
 
@@ -207,7 +207,7 @@ class FeatureCache:
     ) -> None:
         def build(folder: Path) -> dict[str, Any]:
             arrays: dict[str, Any] = {}
-            with tqdm(total=count, desc=description, unit="row", leave=False, disable=None) as bar:
+            with ProgressBar(total=count, desc=description, unit="row") as bar:
                 for rows, features in batches():
                     for name, value in features.items():
                         if name not in arrays:
@@ -271,9 +271,7 @@ def _decode_all(
     # Pillow decodes and resizes outside the interpreter lock.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         done = pool.map(decode, range(len(paths)))
-        for _ in tqdm(
-            done, total=len(paths), desc=description or "decoding", unit="image", leave=False, disable=None
-        ):
+        for _ in ProgressBar(done, total=len(paths), desc=description or "decoding", unit="image"):
             pass
     if pixels is not None:
         pixels.flush()

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from mmdl.data.cache import cache_key, cached_folder
 from mmdl.data.disk import require_free
 from mmdl.data.sampler import IntArray
 from mmdl.data.vqa_dataset import Tokenizer
+from mmdl.progress_bar import ProgressBar
 
 REMEMBER_FROM = 50_000
 """From so many texts on the ids are kept on disk: a byte-pair tokenizer takes a minute for those of COCO."""
@@ -74,9 +74,7 @@ def _tokenized(tokenizer: Tokenizer, texts: Sequence[str], description: str) -> 
     """`(U, L)` int32 ids, `(U, L)` bool mask, `(U,)` bool: longer than `L`."""
     parts = []
     starts = range(0, len(texts), _CHUNK)
-    for start in tqdm(
-        starts, description or "tokenizing", unit_scale=_CHUNK, delay=2, leave=False, disable=None
-    ):
+    for start in ProgressBar(starts, description or "tokenizing", unit_scale=_CHUNK, delay=2):
         some = texts[start : start + _CHUNK]
         ids, mask = tokenizer(some)
         parts.append((ids.int(), mask, tokenizer.truncated(some)))

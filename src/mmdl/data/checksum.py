@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from mmdl.errors import UserError
+from mmdl.progress_bar import ProgressBar
 
 BLOCK = 1 << 20
 """Bytes that are read at once."""
@@ -111,9 +110,9 @@ def _facts(path: Path, expected: Expected) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def byte_bar(name: str, total: int | None, initial: int, progress: bool) -> Iterator[tqdm[Any]]:
+def byte_bar(name: str, total: int | None, initial: int, progress: bool) -> Iterator[ProgressBar]:
     """A bar of bytes with rate and remaining time, once something takes longer than a second."""
-    with tqdm(
+    with ProgressBar(
         total=total,
         initial=initial,
         desc=name,
@@ -121,6 +120,5 @@ def byte_bar(name: str, total: int | None, initial: int, progress: bool) -> Iter
         unit_scale=True,
         delay=1,
         disable=not progress,
-        leave=False,
     ) as bar:
         yield bar

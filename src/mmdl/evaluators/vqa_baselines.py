@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from mmdl.data.answers import majority_answer
 from mmdl.data.vqa import VQADataModule
@@ -17,6 +16,7 @@ from mmdl.data.vqa_dataset import VQADataset
 from mmdl.evaluators.base import EvaluationContext, Result
 from mmdl.evaluators.vqa_accuracy import score_answers
 from mmdl.metrics.bootstrap import bootstrap_interval
+from mmdl.progress_bar import ProgressBar
 
 
 class QuestionOnly(nn.Module):
@@ -139,9 +139,7 @@ class VQABaselines:
         optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.01)
         batches = -(-len(weights) // self.batch_size)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
-        with tqdm(
-            total=epochs * batches, desc="question-only baseline", unit="batch", leave=False, disable=None
-        ) as bar:
+        with ProgressBar(total=epochs * batches, desc="question-only baseline", unit="batch") as bar:
             for _ in range(epochs):
                 for rows in torch.randperm(len(weights)).split(self.batch_size):
                     logits = model(train.ids[rows].to(device), train.mask[rows].to(device))

@@ -46,10 +46,10 @@ def predict(
         wanted: What `samples` yielded.
     """
     import torch
-    from tqdm import tqdm
 
     from mmdl.data.image_dataset import with_channels
     from mmdl.data.transforms.image import load_image
+    from mmdl.progress_bar import ProgressBar
 
     data = loaded.config.data
     classes: list[str] = loaded.vocabularies["classes"]
@@ -57,7 +57,7 @@ def predict(
     task = task.to(device).eval()
     top_k = min(int(cfg.top_k), len(classes))
     size = int(data.image_size)
-    with tqdm(total=len(wanted), desc="predict", unit="image", leave=False, disable=len(wanted) < 2) as bar:
+    with ProgressBar(total=len(wanted), desc="predict", unit="image", disable=len(wanted) < 2) as bar:
         for start in range(0, len(wanted), int(cfg.batch_size)):
             part = wanted[start : start + int(cfg.batch_size)]
             images = torch.stack([load_image(sample["image"], size, data.resize) for sample in part])

@@ -95,10 +95,10 @@ def predict(
         wanted: What `samples` yielded.
     """
     import torch
-    from tqdm import tqdm
 
     from mmdl.data.transforms.image import load_image
     from mmdl.instantiate import instantiate
+    from mmdl.progress_bar import ProgressBar
 
     data = loaded.config.data
     tokenizer = instantiate(data.tokenizer)
@@ -115,7 +115,7 @@ def predict(
     size = int(data.image_size)
     with (
         torch.no_grad(),
-        tqdm(total=len(wanted), desc="predict", unit="image", leave=False, disable=len(wanted) < 2) as bar,
+        ProgressBar(total=len(wanted), desc="predict", unit="image", disable=len(wanted) < 2) as bar,
     ):
         with torch.autocast(device.type, half, enabled=half is not None):
             text = model.encode_texts(ids.to(device), mask.to(device))  # (T, D)

@@ -62,10 +62,10 @@ def predict(
         wanted: What `samples` yielded.
     """
     import torch
-    from tqdm import tqdm
 
     from mmdl.data.transforms.image import load_image
     from mmdl.instantiate import instantiate
+    from mmdl.progress_bar import ProgressBar
 
     config = loaded.config
     tokenizer = instantiate(config.data.tokenizer)
@@ -76,9 +76,7 @@ def predict(
     size, resize = int(config.data.image_size), config.data.resize
     top_k = min(int(cfg.top_k), len(words))
     task.top_k = top_k
-    with tqdm(
-        total=len(wanted), desc="predict", unit="question", leave=False, disable=len(wanted) < 2
-    ) as bar:
+    with ProgressBar(total=len(wanted), desc="predict", unit="question", disable=len(wanted) < 2) as bar:
         for start in range(0, len(wanted), int(cfg.batch_size)):
             part = wanted[start : start + int(cfg.batch_size)]
             paths = list(dict.fromkeys(sample["image"] for sample in part))

@@ -44,9 +44,9 @@ def encode_files(encoder: Encoder, paths: Sequence[Path], batch_size: int) -> It
         batch_size: How many at once.
     """
     import torch
-    from tqdm import tqdm
 
     from mmdl.data.transforms.image import BadImage, load_image
+    from mmdl.progress_bar import ProgressBar
 
     def decode(path: Path) -> Tensor | BadSamples:
         try:
@@ -57,7 +57,7 @@ def encode_files(encoder: Encoder, paths: Sequence[Path], batch_size: int) -> It
     starts = deque(range(0, len(paths), batch_size))
     waiting: deque[tuple[int, list[Future[Tensor | BadSamples]]]] = deque()
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-    bar = tqdm(total=len(paths), desc="encoding", unit="image", leave=False, disable=len(paths) < 2)
+    bar = ProgressBar(total=len(paths), desc="encoding", unit="image", disable=len(paths) < 2)
     try:
         while starts or waiting:
             while starts and len(waiting) < AHEAD:

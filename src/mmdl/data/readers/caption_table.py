@@ -25,14 +25,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.readers.bad_samples import BadSamples, OnBadSample, Problem, check_id, missing_key, type_name
 from mmdl.data.readers.collected_captions import CollectedCaptions
 from mmdl.data.readers.image_paths import image_path
 from mmdl.data.readers.table_rows import Row, read_rows
 from mmdl.errors import UserError, nearest
+from mmdl.progress_bar import ProgressBar
 
 SEPARATOR = "|"
 """Between the captions of a cell."""
@@ -67,7 +66,7 @@ def read_caption_table(
     _refuse_official(file, rows[0][1])
     collected = CollectedCaptions(bad)
     shape = _Shape(rows, file)
-    for where, row in tqdm(rows, file.name, delay=2, leave=False, disable=None):
+    for where, row in ProgressBar(rows, file.name, delay=2):
         if isinstance(row, dict):
             _add_row(_from_cells(row) if shape.is_text else row, where, root.absolute(), shape, collected)
         else:

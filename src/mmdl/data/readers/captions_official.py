@@ -14,14 +14,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.readers.bad_samples import BadSamples, OnBadSample, Problem, check_id, type_name
 from mmdl.data.readers.collected_captions import CollectedCaptions
 from mmdl.data.readers.image_paths import image_path
 from mmdl.data.readers.text_files import read_json
 from mmdl.errors import UserError, nearest
+from mmdl.progress_bar import ProgressBar
 
 
 def read_captions(
@@ -52,7 +51,7 @@ def read_captions(
     images, annotations = entries(document, path, "images"), entries(document, path, "annotations")
     collected = CollectedCaptions(bad)
     refused = _add_images(images, collected, Path(image_dir).absolute())
-    for row, entry in enumerate(tqdm(annotations, path.name, delay=2, leave=False, disable=None)):
+    for row, entry in enumerate(ProgressBar(annotations, path.name, delay=2)):
         where = f"annotations[{row}]"
         if not isinstance(entry, dict):
             bad.add(where, Problem("wrong type", f"{type_name(entry)}, expected an object"))

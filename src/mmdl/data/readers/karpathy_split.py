@@ -19,8 +19,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.readers.bad_samples import (
     BadSamples,
@@ -36,6 +34,7 @@ from mmdl.data.readers.collected_captions import CollectedCaptions
 from mmdl.data.readers.image_paths import image_path
 from mmdl.data.readers.text_files import read_json
 from mmdl.errors import UserError
+from mmdl.progress_bar import ProgressBar
 
 SPLITS = ("train", "restval", "val", "test")
 """Names of the splits in the file."""
@@ -76,7 +75,7 @@ class KarpathySplit:
         bad = BadSamples(self.file, self.on_bad_sample)
         collected = CollectedCaptions(bad)
         found: Counter[str] = Counter()
-        for row, entry in enumerate(tqdm(self._images, self.file.name, delay=2, leave=False, disable=None)):
+        for row, entry in enumerate(ProgressBar(self._images, self.file.name, delay=2)):
             where = f"images[{row}]"
             split = entry.get("split") if isinstance(entry, dict) else None
             if split not in SPLITS:

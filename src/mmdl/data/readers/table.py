@@ -30,8 +30,6 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm.auto import tqdm
-
 from mmdl.data.readers.bad_samples import (
     BadSamples,
     OnBadSample,
@@ -49,6 +47,7 @@ from mmdl.data.readers.table_rows import Row, read_rows
 from mmdl.data.readers.types_of import infer_answer_type, infer_question_type
 from mmdl.data.vqa_index import VQAIndex
 from mmdl.errors import UserError
+from mmdl.progress_bar import ProgressBar
 
 _SEPARATOR = "|"
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
@@ -140,7 +139,7 @@ def _check_rows(
     )
     seen: set[str] = set()
     samples: list[_Sample] = []
-    for number, (where, row) in enumerate(tqdm(rows, file.name, delay=2, leave=False)):
+    for number, (where, row) in enumerate(ProgressBar(rows, file.name, delay=2)):
         if isinstance(row, dict):
             row = {"question_id": number, **row} if not has_ids else row
             if cells_are_text:

@@ -19,8 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tqdm.auto import tqdm
-
 from mmdl.data.readers.bad_samples import (
     BadSamples,
     OnBadSample,
@@ -37,6 +35,7 @@ from mmdl.data.readers.text_files import read_json
 from mmdl.data.readers.types_of import infer_answer_type, infer_question_type
 from mmdl.data.vqa_index import VQAIndex
 from mmdl.errors import UserError, nearest
+from mmdl.progress_bar import ProgressBar
 
 
 class _Question(NamedTuple):
@@ -143,7 +142,7 @@ def _check_questions(
     """The good questions, and the ids of all."""
     asked: list[_Question] = []
     seen: set[str] = set()
-    for row, sample in enumerate(tqdm(samples, "questions", delay=2, leave=False)):
+    for row, sample in enumerate(ProgressBar(samples, "questions", delay=2)):
         where = f"questions[{row}]"
         if not isinstance(sample, dict):
             bad.add(where, Problem("wrong type", f"{type_name(sample)}, expected an object"))
@@ -185,7 +184,7 @@ def _join(
     answered: dict[int | str, _Annotation] = {}
     refused: set[str] = set()
     strangers = 0
-    for row, entry in enumerate(tqdm(entries, "annotations", delay=2, leave=False)):
+    for row, entry in enumerate(ProgressBar(entries, "annotations", delay=2)):
         checked = _check_annotation(entry, image_of, seen, answered)
         if isinstance(checked, Problem):
             bad.add(f"{file.name} annotations[{row}]", checked)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from tqdm import tqdm
 
 from mmdl.data.shapes.scene import SceneObject
 from mmdl.data.shapes.split import GENERATOR_VERSION, SPLITS, sample_split, write_split
 from mmdl.errors import UserError, UserErrors
+from mmdl.progress_bar import ProgressBar
 
 MANIFEST = "dataset.json"
 """Name of the file that says what a data set consists of; a folder that has it is complete."""
@@ -193,7 +193,7 @@ def _write(folder: Path, arguments: dict[str, int], progress: bool) -> dict[str,
         "pixels": {},
     }
     total = sum(arguments[split] for split in SPLITS)
-    with tqdm(total=total, desc="drawing shapes", unit=" images", disable=not progress) as bar:
+    with ProgressBar(total=total, desc="drawing shapes", unit=" images", disable=not progress) as bar:
         # train comes last, so that its size changes neither val nor test
         for split in reversed(SPLITS):
             scenes = sample_split(seed, split, arguments[split], *objects, taken)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm.auto import tqdm
 
 from mmdl.data.cache import cache_key, cached_folder
 from mmdl.data.image_files import IntArray
 from mmdl.data.transforms.image import Source
+from mmdl.progress_bar import ProgressBar
 
 
 def encoded_image(value: Any, name: str) -> Source:
@@ -80,7 +80,7 @@ class HubImages:
         """
 
         def build(folder: Path) -> dict[str, Any]:
-            rows = tqdm(self.rows.tolist(), description, delay=2, leave=False, disable=None)
+            rows = ProgressBar(self.rows.tolist(), description, delay=2)
             return {"keys": [content_key(self._images[row][self._column]) for row in rows]}
 
         _, facts = cached_folder("hub_keys", cache_key({"v": 1, "images": self.identity()}), build)

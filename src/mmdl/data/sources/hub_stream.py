@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from mmdl.data.bad_images import BadSamples
 from mmdl.data.cache import Resize, cache_key, cached_folder
@@ -25,6 +24,7 @@ from mmdl.data.sources.hub_images import content_key, encoded_image
 from mmdl.data.sources.hub_loading import HubPlace, mapped_splits, open_hub
 from mmdl.data.transforms.image import BadImage, load_image
 from mmdl.errors import UserError
+from mmdl.progress_bar import ProgressBar
 
 _PART = 256  # images that are decoded at once
 _VERSION = 1
@@ -151,7 +151,7 @@ def _read(path: Path, stream: Any, name: str, columns: HubColumns, options: Stre
         with (
             path.open("wb") as file,
             ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-            tqdm(total=total, desc=f"reading {name}", unit="image", leave=False, disable=None) as bar,
+            ProgressBar(total=total, desc=f"reading {name}", unit="image") as bar,
         ):
             for part in _parts(enumerate(stream)):
                 for (row, sample), image in zip(part, pool.map(decode, part), strict=True):

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from mmdl.data.bad_images import BadSamples
 from mmdl.data.cache import file_stat
 from mmdl.data.readers.tar_shard import LOST, SHARD_REASONS, IntArray
 from mmdl.data.shard_names import short_names
 from mmdl.data.sources.shard_table import OpenShard, OpenShards, ShardTable, shard_table
+from mmdl.progress_bar import ProgressBar
 
 
 class Shards(Protocol):
@@ -75,14 +75,12 @@ class LocalShards:
             # threads: the time goes into waiting for the disk, or the network behind it
             with ThreadPoolExecutor(min(8, 2 * (os.cpu_count() or 1))) as pool:
                 found = pool.map(self._table, range(len(self.paths)))
-                bar = tqdm(
+                bar = ProgressBar(
                     found,
                     total=len(self.paths),
                     desc="reading shard headers",
                     unit="shard",
-                    leave=False,
                     delay=1,
-                    disable=None,
                 )
                 self._tables = list(bar)
         return self._tables
