@@ -23,6 +23,7 @@ from typing import Any
 from mmdl.cli.catalog import catalog, groups
 from mmdl.cli.help import table
 from mmdl.errors import UserError, nearest
+from mmdl.runs.durations import duration
 
 
 def main(argv: list[str]) -> int:
@@ -101,9 +102,9 @@ def _print_runs(root: Path, as_json: bool) -> None:
     width = max(len(row["run"]) for row in rows)
     for row in rows:
         value = "" if row["value"] is None else f"{row['metric']} {row['value']:.4f} (n = {row['n']:,})"
-        wall = "" if row["wall_s"] is None else f"{row['wall_s']:.0f} s"
+        wall = "" if row["wall_s"] is None else duration(row["wall_s"])
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["time"])) if row["time"] else ""
-        print(f"{row['run']:{width}}  {row['state']:9}  {when:16}  {wall:>8}  {value}".rstrip())
+        print(f"{row['run']:{width}}  {row['state']:9}  {when:16}  {wall:>12}  {value}".rstrip())
 
 
 def _print_seeds(root: Path, as_json: bool) -> None:

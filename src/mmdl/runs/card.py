@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmdl.runs.durations import duration
 from mmdl.runs.folder import RunFolder
 
 
@@ -53,9 +54,11 @@ def card(
         lines.append(f"{'the image adds':{width}}  {figures[main]['value'] - baseline['value']:+.4f}")
     lines += notes
     lines += [
-        f"time     {figures['time/wall_s']['value']:.0f} s, {figures['time/fit_s']['value']:.0f} s of it training",
+        f"time     {duration(figures['time/wall_s']['value'])}, "
+        f"{duration(figures['time/fit_s']['value'])} of it training",
         f"weights  {run.checkpoints / 'best.safetensors'}",
         f"next     python -m mmdl eval run={run.id}",
         f"         python -m mmdl predict run={run.id} {predict_example}",
+        f"         python -m mmdl review {run.id}",
     ]
     return "\n".join(lines)
