@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 from mmdl.cli.catalog import catalog, groups
 from mmdl.cli.help import table
 from mmdl.errors import UserError, nearest
+from mmdl.runs.alive import is_alive
 from mmdl.runs.durations import duration
 
 
@@ -62,7 +62,7 @@ def run_rows(root: Path) -> list[dict[str, Any]]:
         status, summary = run.read_status(), run.read_summary()
         monitor = str(status.get("monitor", "")).replace("val/", "test/", 1)
         state = status.get("status", "unknown")
-        if state == "running" and not _alive(int(status.get("pid", 0))):
+        if state == "running" and not is_alive(status):
             state = "killed"
         rows.append(
             {
@@ -76,19 +76,6 @@ def run_rows(root: Path) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _alive(pid: int) -> bool:
-    """Whether a process of this machine exists; a run of another machine counts as alive by its status alone."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _print_runs(root: Path, as_json: bool) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shlex
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import yaml
 
 from mmdl.review.model import STATES, Figure, RunView
+from mmdl.runs.alive import is_alive
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -93,23 +92,6 @@ def _state(run: RunView) -> str:
     if state == "running" and not is_alive(run.status):
         return "killed"
     return state if state in STATES else "unknown"
-
-
-def is_alive(status: Mapping[str, Any]) -> bool:
-    """Whether the process of a `status.json` runs; one of another machine is taken at its word."""
-    host = status.get("host")
-    if host is not None and host != socket.gethostname():
-        return True
-    pid = status.get("pid")
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def _command(run: RunView) -> str:
