@@ -94,6 +94,7 @@ class Items:
         clusters: Of each item; items of one cluster (the questions of an image) are not independent. None: all are.
         references: Of each item, as canonical JSON: what the score was taken against.
         records: Of each item, as the predictions file has it.
+        gaps: One sentence for each thing that is damaged or was left out.
     """
 
     kind: str
@@ -104,6 +105,7 @@ class Items:
     clusters: list[str] | None
     references: list[str]
     records: list[dict[str, Any]]
+    gaps: list[str] = field(default_factory=list)
 
 
 class SignificanceTest(NamedTuple):
