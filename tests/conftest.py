@@ -141,6 +141,19 @@ def launch(data_home):
     launcher.close()
 
 
+@pytest.fixture(scope="session")
+def folders() -> Any:
+    """`folders.vqa(root, "a")` writes a run folder by hand, without a training: see `review_folders.py`."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("review_folders", REPO / "tests" / "review_folders.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

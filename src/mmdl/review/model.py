@@ -221,6 +221,7 @@ class Review:
         differences: Keys of the configuration that differ, without those that don't change what is computed.
         notes: What a reader must know: what was left out, and why.
         made: When, ISO 8601.
+        shared: What the sections of the page keep for each other, by the name of what made it.
     """
 
     runs: list[RunView]
@@ -229,3 +230,4 @@ class Review:
     differences: list[Difference] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     made: str = ""
+    shared: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
