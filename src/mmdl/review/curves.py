@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmdl.review.curve_lines import OWN, parsed
 from mmdl.review.model import Curve
 
-OWN = ("step", "time")
-"""Keys of a line that are no quantity."""
+__all__ = ["OWN", "CurveReader", "thinned"]
+
+T = TypeVar("T", bound=np.generic)
+
+CHUNK = 1 << 20
+"""Bytes that are read at a time: what is not regular in one of them makes only that one slow."""
+
+REMEMBERED = 256
+"""Bytes before the place where reading goes on; where they have changed, so may all before them."""
 
 
 class CurveReader:
@@ -24,59 +32,88 @@ class CurveReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._forget()
+
+    def _forget(self) -> None:
         self.damaged = 0
         """Whole lines that could not be read so far; a last line without its end is not one."""
-        self._offset = 0
-        self._rows: dict[str, tuple[list[int], list[float], list[float]]] = {}
+        self._offset, self._inode, self._before = 0, 0, b""
+        self._count = 0
+        self._steps: list[NDArray[np.int64]] = []
+        self._times: list[NDArray[np.float64]] = []
+        self._columns: dict[str, tuple[list[NDArray[np.int32]], list[NDArray[np.float64]]]] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        columns = sum(part.nbytes for pair in self._columns.values() for parts in pair for part in parts)
+        return columns + sum(part.nbytes for part in (*self._steps, *self._times))
 
     def read(self) -> dict[str, Curve]:
         """Curves by name; without a file, none."""
+        self.update()
+        return {name: self.curve(name) for name in self._columns}
+
+    def update(self) -> list[str]:
+        """Read what is new.
+
+        Returns:
+            Names of all curves.
+        """
         try:
-            size = self.path.stat().st_size
-            if size < self._offset:  # a run that was continued has dropped what came after its checkpoint
-                self._offset, self._rows, self.damaged = 0, {}, 0
             with self.path.open("rb") as handle:
-                handle.seek(self._offset)
-                content = handle.read()
+                self._go_on(handle)
         except OSError:
-            return {}
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for line in whole.splitlines():
-            self._take(line)
-        return {
-            name: Curve(
-                np.asarray(steps, dtype=np.int64),
-                np.asarray(values, dtype=np.float64),
-                np.asarray(times, dtype=np.float64),
-            )
-            for name, (steps, values, times) in self._rows.items()
-        }
+            self._forget()
+        return list(self._columns)
 
-    def _take(self, line: bytes) -> None:
-        try:
-            row = json.loads(line)
-            step, when = int(row.get("step") or 0), float(row.get("time") or 0.0)
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-            self.damaged += 1
-            return
-        for name, value in row.items():
-            number = _number(value) if name not in OWN else None
-            if number is not None:
-                steps, values, times = self._rows.setdefault(name, ([], [], []))
-                steps.append(step)
-                values.append(number)
-                times.append(when)
+    def _go_on(self, handle: BinaryIO) -> None:
+        state = os.fstat(handle.fileno())
+        handle.seek(max(0, self._offset - REMEMBERED))
+        # A run that was continued has dropped what came after its checkpoint, and may have logged more since.
+        if (
+            state.st_ino != self._inode
+            or state.st_size < self._offset
+            or handle.read(len(self._before)) != self._before
+        ):
+            self._forget()
+        self._inode = state.st_ino
+        handle.seek(self._offset)
+        rest = b""
+        while new := handle.read(CHUNK):
+            whole, end, cut = (rest + new).rpartition(b"\n")
+            rest = cut
+            if end:
+                self._take(whole + end)
+
+    def _take(self, content: bytes) -> None:
+        self._offset += len(content)
+        self._before = (self._before + content)[-min(REMEMBERED, self._offset) :]
+        lines = parsed(content)
+        self.damaged += lines.damaged
+        for name, (rows, values) in lines.columns.items():
+            held = self._columns.setdefault(name, ([], []))
+            held[0].append(rows + np.int32(self._count))
+            held[1].append(values)
+        self._steps.append(lines.steps)
+        self._times.append(lines.times)
+        self._count += len(lines.steps)
+
+    def curve(self, name: str) -> Curve:
+        """One of the curves that the last update has found."""
+        rows, values = (_joined(parts) for parts in self._columns[name])
+        steps, times = _joined(self._steps)[rows], _joined(self._times)[rows]
+        if (steps[1:] < steps[:-1]).any():
+            order = np.argsort(steps, kind="stable")
+            steps, values, times = steps[order], values[order], times[order]
+        return Curve(steps, values, times)
 
 
-def _number(value: Any) -> float | None:
-    """A value of a line; `"nan"` and `"inf"` stand as text in it."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        return float(value)
-    except (ValueError, OverflowError):
-        return None
+def _joined(parts: list[NDArray[T]]) -> NDArray[T]:
+    """The parts as one array, which takes their place."""
+    if len(parts) > 1:
+        parts[:] = [np.concatenate(parts)]
+    return parts[0]
 
 
 def thinned(curve: Curve, points: int) -> Curve:
@@ -84,7 +121,7 @@ def thinned(curve: Curve, points: int) -> Curve:
 
     Args:
         curve: With P points.
-        points: At least 4.
+        points: At least 8.
 
     Returns:
         The curve itself where it has no more points. First and last point stay, and so does the first point that is not
@@ -93,15 +130,16 @@ def thinned(curve: Curve, points: int) -> Curve:
     count = len(curve.steps)
     if count <= points:
         return curve
-    edges = np.linspace(0, count, max(2, points // 3) + 1).astype(np.int64)
-    kept: list[NDArray[np.int64]] = [np.array([0, count - 1])]
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        part = curve.values[start:stop]
-        finite = np.isfinite(part)
-        if finite.any():
-            low, high = np.where(finite, part, np.inf).argmin(), np.where(finite, part, -np.inf).argmax()
-            kept.append(np.array([start + low, start + high]))
-        if not finite.all():
-            kept.append(np.array([start + (~finite).argmax()]))
-    chosen = np.unique(np.concatenate(kept))
+    stretches = max(2, (points - 2) // 3)
+    length = -(-count // stretches)
+    values = np.full(length * stretches, np.nan)
+    values[:count] = curve.values
+    table = values.reshape(stretches, length)
+    finite = np.isfinite(table)
+    begins = np.arange(stretches) * length
+    some = finite.any(axis=1)
+    low = (np.where(finite, table, np.inf).argmin(axis=1) + begins)[some]
+    high = (np.where(finite, table, -np.inf).argmax(axis=1) + begins)[some]
+    odd = (begins + (~finite).argmax(axis=1))[~finite.all(axis=1)]
+    chosen = np.unique(np.concatenate([[0, count - 1], low, high, odd[odd < count]]))
     return Curve(curve.steps[chosen], curve.values[chosen], curve.times[chosen])
