@@ -34,7 +34,8 @@ def test_baselines_and_directions_share_the_images_of_the_split(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "file", ["../../secret.png", "/etc/passwd", "test/../../../secret.png", "test/link.png", "test\0.png", "test", 7, None]
+    "file",
+    ["../../secret.png", "/etc/passwd", "test/../../../secret.png", "test/link.png", "test\0.png", "test", 7, None],
 )  # fmt: skip
 def test_files_outside_the_folder_are_refused(tmp_path: Path, file: object) -> None:
     run = run_with(tmp_path / "run", {"test": {"a": {"file": file}, "b": {"file": "test/a.png"}}})
