@@ -180,6 +180,7 @@ def _figure(value: float, n: int | None = None, ci95: tuple[float, float] | None
 
 def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) -> None:
     """Make the run folder and write what is known before training."""
+    from mmdl.runs.data_report import write_data_report
     from mmdl.runs.files import write_json
     from mmdl.runs.manifest import manifest
 
@@ -199,6 +200,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
         )
     write_json(run.manifest_file, manifest(data.fingerprints(), marks))
     data.write_reports(run.path)
+    write_data_report(run.data_report_file, data)
     run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name, **named_presets(resuming))
     if not resuming:
         remember_begun(run.id)
@@ -341,6 +343,7 @@ def _finish(
 ) -> str:
     """Write summary, predictions and evaluation, end the loggers; returns the card."""
     from mmdl.runs.card import card
+    from mmdl.runs.data_report import write_data_report
     from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_evaluation
     from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_logger import finish_wandb
@@ -349,6 +352,7 @@ def _finish(
     table = data.write_predictions(run.predictions, split, task.outputs, split)
     figures |= {"parameters": _figure(float(sum(p.numel() for p in task.model.parameters())))}
     run.write_summary(figures)
+    write_data_report(run.data_report_file, data)
     written = write_evaluation(task, run.evaluation / split)
     run.write_status("finished")
     log_images(loggers, named(written, ".png", f"{split}_figures"), int(figures["steps"]["value"]))

@@ -99,6 +99,10 @@ class DataModule(pl.LightningDataModule):
         """(seed, epoch) -> rows of a shuffled split, where it has an order of its own."""
         return None
 
+    def sizes(self, split: str) -> dict[str, int]:
+        """How much a split holds, by unit, such as `{"questions": 214354, "images": 40504}`; samples come first."""
+        return {"samples": int(self.offsets(split)[-1])}
+
     def splits(self) -> Mapping[str, Set[str]]:
         """Split -> ids of what must not be shared between splits."""
         raise TypeError(f"{type(self).__name__} names no splits")

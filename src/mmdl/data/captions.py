@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Literal, Protocol, TypedDict
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -21,6 +21,7 @@ from mmdl.data.cache import Resize
 from mmdl.data.caption_cautions import caption_cautions, cut, left_out, streamed_cautions, twice
 from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler
 from mmdl.data.caption_index import CaptionIndex
+from mmdl.data.caption_options import CaptionDataOptions, OnBadSample
 from mmdl.data.caption_pixels import CaptionView, caption_pixels
 from mmdl.data.caption_texts import caption_texts
 from mmdl.data.duplicates import shared_files
@@ -34,10 +35,10 @@ from mmdl.data.shard_index import ShardIndex
 from mmdl.data.vqa_dataset import Tokenizer
 from mmdl.errors import UserError
 
+__all__ = ["CaptionDataModule", "CaptionDataOptions", "CaptionSource", "OnBadSample"]
+
 STATISTICS_FROM = 2_000
 """Training images whose mean stands for that of all, for augmentations that fill with it."""
-
-OnBadSample = Literal["raise", "skip"]
 
 
 class CaptionSource(Protocol):
@@ -51,28 +52,6 @@ class CaptionSource(Protocol):
 
         Training samples of a `ShardIndex` are read while training; evaluation needs a `CaptionIndex`.
         """
-
-
-class CaptionDataOptions(TypedDict, total=False):
-    """Arguments that every captioned data set shares; `CaptionDataModule` documents them."""
-
-    tokenizer: Tokenizer
-    batch_size: int
-    eval_batch_size: int
-    captions_per_image: int | None
-    eval_captions: int | None
-    image_size: int
-    resize: Resize
-    augment: Mapping[str, Augmentation] | None
-    vocab_size: int | None
-    num_workers: int
-    worker_timeout_s: float
-    seed: int
-    on_bad_sample: OnBadSample
-    cache_pixels: bool
-    cache_features: bool
-    feature_dtype: Literal["float32", "float16"]
-    overfit_batches: int
 
 
 class CaptionDataModule(DataModule):
@@ -304,6 +283,12 @@ class CaptionDataModule(DataModule):
     def offsets(self, split: str) -> IntArray:
         """`(I + 1,)` int64: each image is a group of its own."""
         return np.arange(len(self._index(split)) + 1, dtype=np.int64)
+
+    def sizes(self, split: str) -> dict[str, int]:
+        """Images and captions of a split; how many captions a stream has is not known."""
+        index = self._index(split)
+        captions = {} if split in self.streams else {"captions": len(self.indexes[split].captions)}
+        return {"images": len(index)} | captions
 
     def splits(self) -> Mapping[str, Set[str]]:
         """Split -> image ids: no image may be in two splits."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,36 +21,12 @@ from mmdl.data.holdout import hold_out_val
 from mmdl.data.image_dataset import ImageDataset, ResidentPixels, statistics_of
 from mmdl.data.image_decoding import RESIDENT_SHARE, ImageView, decoded_dataset
 from mmdl.data.image_files import PathFiles
+from mmdl.data.image_options import ImageDataOptions, OnBadSample
 from mmdl.data.image_split import ImageSource, ImageSplit
 from mmdl.data.sampler import IntArray
 from mmdl.errors import UserError
 
-OnBadSample = Literal["raise", "skip"]
-
-
-class ImageDataOptions(TypedDict, total=False):
-    """Arguments that every image-classification data set shares; `ImageDataModule` documents them."""
-
-    batch_size: int
-    eval_batch_size: int
-    image_size: int | None
-    channels: int | None
-    resize: Resize
-    augment: Mapping[str, Augmentation] | None
-    val_share: float
-    split_seed: int
-    limit_train: int | None
-    num_classes: int | None
-    mean: Sequence[float] | None
-    std: Sequence[float] | None
-    num_workers: int
-    worker_timeout_s: float
-    seed: int
-    on_bad_sample: OnBadSample
-    cache_pixels: bool
-    on_device: bool | None
-    overfit_batches: int
-    train_on_val: bool
+__all__ = ["ImageDataModule", "ImageDataOptions", "OnBadSample"]
 
 
 class ImageDataModule(DataModule):
@@ -291,6 +267,10 @@ class ImageDataModule(DataModule):
     def offsets(self, split: str) -> IntArray:
         """`(N + 1,)` int64: each image is a group of its own."""
         return np.arange(len(self.dataset(split)) + 1, dtype=np.int64)
+
+    def sizes(self, split: str) -> dict[str, int]:
+        """Images of a split."""
+        return {"images": len(self.dataset(split))}
 
     def splits(self) -> dict[str, frozenset[str]]:
         """Split -> ids of its images."""

@@ -217,6 +217,11 @@ class VQADataModule(DataModule):
         """`(I + 1,)` int64 question rows of each image."""
         return self._index(split).image_offsets
 
+    def sizes(self, split: str) -> dict[str, int]:
+        """Questions and images of a split."""
+        index = self._index(split)
+        return {"questions": len(index), "images": index.num_images}
+
     def splits(self) -> dict[str, frozenset[str]]:
         """Split -> image ids: no image may be in two splits."""
         return {split: frozenset(map(str, index.image_ids)) for split, index in self.indexes.items()}

@@ -119,6 +119,11 @@ class RunFolder:
         return self.path / "manifest.json"
 
     @property
+    def data_report_file(self) -> Path:
+        """How much data there is, what was left out and why."""
+        return self.path / "data_report.json"
+
+    @property
     def metrics_file(self) -> Path:
         """One JSON object a line, flushed line by line."""
         return self.path / "metrics.jsonl"
