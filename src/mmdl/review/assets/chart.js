@@ -182,7 +182,7 @@
 
     _xAxis() {
       const common = { stroke: () => mmdl.css("--muted"), grid: { stroke: () => mmdl.css("--grid"), width: 1 }, font: FONT };
-      const quiet = { ...common, ticks: { show: false }, gap: 6, size: 34, space: 64 };
+      const quiet = { ...common, ticks: { show: false }, gap: 5, size: 28, space: 64 };
       if (this.view.x === "time") return quiet;
       const write = this.view.x === "step" ? mmdl.shortNumber : mmdl.shortDuration;
       return { ...quiet, values: (_, splits) => splits.map((value) => (value == null ? "" : write(value))) };

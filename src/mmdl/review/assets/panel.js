@@ -23,6 +23,7 @@
       this.watcher = new IntersectionObserver((seen) => seen.forEach((one) => one.isIntersecting && this._draw(one.target)), {
         rootMargin: "300px",
       });
+      addEventListener("beforeprint", () => [...this.cells.values()].slice(0, 40).forEach((cell) => this._draw(cell)));
       this.setQuantities(quantities);
     }
 
@@ -90,13 +91,15 @@
       const curves = found instanceof Promise ? await found : found;
       if (cell.chart) return cell.chart.setCurves(curves);
       const onzoom = (range) => this._zoomed(cell.chart, range);
-      new mmdl.Chart(cell, { title: name, curves, palette: this.palette, view: this.view, sync: this.sync, onzoom });
+      const height = cell.matches('[data-group="Monitored"] .panel-cell:only-child') ? 300 : 230;
+      new mmdl.Chart(cell, { height, title: name, curves, palette: this.palette, view: this.view, sync: this.sync, onzoom });
       const button = mmdl.element("button", "quiet", "Enlarge");
       button.setAttribute("aria-label", `Enlarge ${name}`);
       button.addEventListener("click", () => {
         const large = cell.classList.toggle("large");
         button.textContent = large ? "Shrink" : "Enlarge";
-        cell.chart.setHeight(large ? 420 : 230);
+        button.setAttribute("aria-label", `${button.textContent} ${name}`);
+        cell.chart.setHeight(large ? 440 : height);
       });
       cell.chart.head.append(button);
     }

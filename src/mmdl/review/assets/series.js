@@ -135,7 +135,9 @@
     if (size >= 1e4 && size < 1e12) return shortNumber(value);
     if (size >= 1e12 || (size !== 0 && size < 1e-4)) return value.toExponential(0).replace("e+", "e");
     if (!step) return String(Number(value.toPrecision(4))); // a logarithmic axis
-    return value.toFixed(Math.max(0, Math.min(8, Math.ceil(-Math.log10(step) - 1e-9))));
+    let digits = 0;
+    while (digits < 8 && Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) > 1e-6 * step * 10 ** digits) digits++;
+    return value.toFixed(digits);
   };
 
   Object.assign(mmdl, { shortNumber, shortDuration, tick });
