@@ -1,0 +1,57 @@
+"""Figures as the page writes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def figure_words(value: float | None) -> str:
+    """A figure with four decimals, or with four digits where it is large or tiny.
+
+    >>> figure_words(0.34583333), figure_words(522648.0), figure_words(3.2e-6), figure_words(7.0)
+    ('0.3458', '522,648', '3.2e-06', '7')
+    >>> figure_words(None), figure_words(float("nan"))
+    ('not a number', 'not a number')
+    """
+    if value is None or math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    if value == int(value) and abs(value) < 1e12:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.1f}" if abs(value) < 1e7 else f"{value:.3e}"
+    return f"{value:.4f}" if abs(value) >= 1e-3 else f"{value:.3g}"
+
+
+def score_words(value: float | None) -> str:
+    """A score, with four decimals always, so that scores below each other line up.
+
+    >>> score_words(1.0), score_words(0.97222), score_words(None)
+    ('1.0000', '0.9722', 'none')
+    """
+    if value is None:
+        return "none"
+    return f"{value:.4f}" if math.isfinite(value) and abs(value) < 1000 else figure_words(value)
+
+
+def interval_words(ends: Sequence[float] | None, sign: bool = False) -> str:
+    """An interval.
+
+    >>> interval_words((0.2791, 0.41944)), interval_words((-0.01, 0.02), sign=True), interval_words(None)
+    ('[0.2791, 0.4194]', '[-0.0100, +0.0200]', '')
+    """
+    if ends is None:
+        return ""
+    plus = "+" if sign else ""
+    return f"[{ends[0]:{plus}.4f}, {ends[1]:{plus}.4f}]"
+
+
+def p_words(p: float) -> str:
+    """A p-value.
+
+    >>> p_words(0.03217), p_words(1e-9), p_words(1.0)
+    ('p = 0.032', 'p < 0.0001', 'p = 1')
+    """
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

@@ -1,0 +1,136 @@
+"""What a reader wants first: which is better, whether the difference is real, and the score of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmdl.review.model import Entrant, Review, RunView
+from mmdl.review.page.axis import Axis, interval, labels
+from mmdl.review.page.marks import badge, gaps, swatch
+from mmdl.review.page.numbers import interval_words, score_words
+from mmdl.review.page.section import Section, text
+from mmdl.runs.durations import duration
+
+LARGE, LISTED = 2, 8
+"""Verdicts in large letters, and those that are listed below; all stand in the comparison."""
+
+
+def section(review: Review) -> Section:
+    """Verdicts, then a table of the entrants with their intervals on one axis."""
+    runs = {run.id: run for run in review.runs}
+    parts = [_verdicts(review)]
+    metrics = list(dict.fromkeys(entrant.metric for entrant in review.entrants))
+    for metric in metrics:
+        same = [entrant for entrant in review.entrants if entrant.metric == metric]
+        parts.append(_table(metric, same, runs))
+    if not review.entrants:
+        parts.append('<p class="note">There is no score to show.</p>')
+    parts.append(gaps("Mind", review.notes))
+    missing = [f"{run.id}: {gap}" for run in review.runs for gap in run.gaps]
+    parts.append(gaps("Missing or damaged", missing))
+    return Section("overview", "Overview", "\n".join(parts))
+
+
+def _verdicts(review: Review) -> str:
+    said = [found.verdict for found in review.comparisons if found.verdict]
+    if not said:
+        said = [_alone(review)]
+    large = "".join(f'<p class="verdict">{text(verdict)}</p>' for verdict in said[:LARGE])
+    listed = "".join(f"<li>{text(verdict)}</li>" for verdict in said[LARGE : LARGE + LISTED])
+    rest = len(said) - LARGE - LISTED
+    if rest > 0:
+        listed += f'<li><a href="#comparison">{rest} more comparisons</a></li>'
+    return large + (f'<ul class="verdicts">{listed}</ul>' if listed else "")
+
+
+def _alone(review: Review) -> str:
+    """The sentence where nothing was compared."""
+    scored = [entrant for entrant in review.entrants if entrant.mean is not None]
+    if not scored:
+        states = sorted({run.state for run in review.runs})
+        if len(review.runs) == 1:
+            return f"{review.runs[0].id} has no score yet: it is {states[0]}."
+        return f"No run has a score yet ({', '.join(states) or 'no run'})."
+    best = scored[0]
+    range_words = f", 95% interval {interval_words(best.ci95)}" if best.ci95 else ""
+    others = "" if len(scored) == 1 else " Nothing was compared on the same items."
+    return f"{best.label} reaches {score_words(best.mean)} {best.metric}{range_words}.{others}"
+
+
+def _table(metric: str, entrants: Sequence[Entrant], runs: dict[str, RunView]) -> str:
+    ends = [end for entrant in entrants for end in (*(entrant.ci95 or ()), *entrant.values)]
+    spreads = [
+        entrant.mean + sign * entrant.deviation
+        for entrant in entrants
+        if entrant.mean is not None and entrant.deviation is not None
+        for sign in (-1, 1)
+    ]
+    axis = Axis([entrant.mean for entrant in entrants] + ends + spreads)
+    rows = "".join(_row(entrant, axis, runs) for entrant in entrants)
+    mode = next((run.mode for run in runs.values() if run.metric == metric), "max")
+    name = text(metric or "no metric known")
+    return (
+        f'<h3>{name} <span class="muted small">{"smaller" if mode == "min" else "larger"} is better</span></h3>'
+        '<div class="table"><table class="entrants" data-sortable><thead><tr><th scope="col">Entrant</th>'
+        '<th scope="col">State</th><th scope="col" class="number">Score</th>'
+        '<th scope="col" data-sort="no" class="axis">95% interval, or mean and deviation over seeds</th>'
+        '<th scope="col" class="number">Items</th><th scope="col" class="number">Training</th></tr></thead>'
+        f'<tbody>{rows}</tbody><tfoot><tr><td></td><td></td><td></td><td class="axis">{labels(axis)}</td>'
+        "<td></td><td></td></tr></tfoot></table></div>"
+    )
+
+
+def _row(entrant: Entrant, axis: Axis, runs: dict[str, RunView]) -> str:
+    many = len(entrant.values) > 1
+    drawn = interval(
+        axis,
+        entrant.mean,
+        None if many else entrant.ci95,
+        each=entrant.values if many else (),
+        spread=entrant.deviation,
+        style="baseline" if entrant.baseline else "",
+    )
+    score = f'<span class="score">{score_words(entrant.mean)}</span>'
+    if entrant.deviation is not None:
+        score += f" ± {entrant.deviation:.4f}"
+    elif entrant.ci95 is not None:
+        score += f'<br><span class="muted small">{interval_words(entrant.ci95)}</span>'
+    if many:
+        score += f'<br><span class="muted small">{len(entrant.values)} runs</span>'
+    seconds = [value for value in entrant.seconds if value is not None]
+    mean = sum(seconds) / len(seconds) if seconds else None
+    value = "" if entrant.mean is None else repr(entrant.mean)
+    items = "" if entrant.n is None else f"{entrant.n:,}"
+    return (
+        f'<tr><td class="name">{_name(entrant)}</td><td>{_states(entrant, runs)}</td>'
+        f'<td class="number" data-value="{value}">{score}</td><td class="axis">{drawn}</td>'
+        f'<td class="number" data-value="{entrant.n if entrant.n is not None else ""}">{items}</td>'
+        f'<td class="number" data-value="{"" if mean is None else mean}">'
+        f"{'' if mean is None else text(duration(mean))}</td></tr>"
+    )
+
+
+def _name(entrant: Entrant) -> str:
+    if entrant.baseline:
+        return f'{text(entrant.label)} <span class="muted small">baseline</span>'
+    marks = "".join(map(swatch, entrant.runs[:4]))
+    folded = ""
+    if len(entrant.runs) > 1:
+        folded = f'<br><span class="muted small">{text(", ".join(entrant.runs))}</span>'
+    return f"{marks}{text(entrant.label)}{folded}"
+
+
+def _states(entrant: Entrant, runs: dict[str, RunView]) -> str:
+    """The states of its runs, each once; a baseline has none of its own."""
+    if entrant.baseline:
+        return ""
+    members = [runs[name] for name in entrant.runs if name in runs]
+    if len(members) == 1:
+        return badge(members[0])
+    counts: dict[str, int] = {}
+    for run in members:
+        counts[run.state] = counts.get(run.state, 0) + 1
+    return " ".join(
+        f'<span class="badge {text(state)}">{text(state)}{f" × {count}" if count > 1 else ""}</span>'
+        for state, count in counts.items()
+    )
