@@ -71,7 +71,9 @@ def _by_arrow(content: bytes) -> Lines | None:
     from pyarrow.json import ReadOptions, read_json
 
     try:
-        table = read_json(pa.BufferReader(content), ReadOptions(use_threads=False, block_size=len(content) + 1))
+        table = read_json(
+            pa.BufferReader(content), ReadOptions(use_threads=False, block_size=len(content) + 1)
+        )
     except pa.ArrowInvalid:
         return None
     if len(set(table.column_names)) < table.num_columns or table.num_rows != content.count(b"\n"):
