@@ -53,13 +53,14 @@ def parsed(content: bytes) -> Lines:
 
 def _is_flat(content: bytes) -> bool:
     """Whether each line is `{...}` in plain ASCII with nothing nested: only then is a row a line for every reader."""
-    count = content.count(b"\n")
+    if not (content.startswith(b"{") and content.endswith(b"}\n") and content.isascii()):
+        return False
+    characters = np.frombuffer(content, dtype=np.uint8)
+    ends = np.flatnonzero(characters == ord("\n"))
     return (
-        content.endswith(b"}\n")
-        and content.startswith(b"{")
-        and content.count(b"{") == content.count(b"}") == content.count(b"}\n") == count
-        and content.count(b"\n{") == count - 1
-        and content.isascii()
+        content.count(b"{") == content.count(b"}") == len(ends)
+        and bool((characters[ends - 1] == ord("}")).all())
+        and bool((characters[ends[:-1] + 1] == ord("{")).all())
         and b"\\" not in content
         and b"[" not in content
     )
@@ -104,7 +105,7 @@ def _by_arrow(content: bytes) -> Lines | None:
 
 
 def parsed_plainly(content: bytes) -> Lines:
-    """The lines one by one: each that is damaged is counted, and the others are read.
+    r"""The lines one by one: each that is damaged is counted, and the others are read.
 
     >>> parsed_plainly(b'{"step": 1, "loss": 2.5}\\n{"st\\n').damaged
     1
@@ -119,7 +120,9 @@ def parsed_plainly(content: bytes) -> Lines:
 
 
 def _of_rows(rows: list[Any]) -> Lines:
-    steps, times, damaged = [], [], 0
+    steps: list[int] = []
+    times: list[float] = []
+    damaged = 0
     columns: dict[str, tuple[list[int], list[float]]] = {}
     for row in rows:
         try:
