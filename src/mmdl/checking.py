@@ -29,6 +29,10 @@ class Cost(NamedTuple):
         trainable: Those that learn.
         flops_per_sample: Forward floating-point operations of one sample (a multiply-add counts 2); matrix products,
             convolutions and attention are counted, recurrent and element-wise operations are not.
+        training_flops: Those of one sample in a training step, forward and backward, as autograd runs them: about three
+            times the forward pass where all parts learn, less where parts are frozen. It is what the model asks for:
+            the optimizer, and what is computed again to save memory, are left out (the numerator of the model FLOPs
+            utilization of Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
         state_bytes: Weights, gradients and optimizer state.
         activation_bytes: What the backward pass keeps of the samples that are encoded at a time.
     """
@@ -36,6 +40,7 @@ class Cost(NamedTuple):
     parameters: int
     trainable: int
     flops_per_sample: float
+    training_flops: int
     state_bytes: int
     activation_bytes: int
 
@@ -149,10 +154,14 @@ def first_batch(data: DataModule, split: str = "train") -> dict[str, Tensor]:
 
 
 def measure(task: Task, data: DataModule) -> Cost:
-    """Parameters, forward FLOPs and an estimate of memory, from a forward pass over a few samples on the CPU."""
+    """Parameters, FLOPs and an estimate of memory, from a training step over a few samples on the CPU.
+
+    Neither weights nor gradients nor random state change.
+    """
     at_once = task.samples_at_once(data.batch_size)
     few = min(SAMPLES_FOR_COST, at_once, int(data.offsets("train")[-1]))
-    batch = data.batch("train", np.arange(few, dtype=np.int64))
+    batch: Any = data.batch("train", np.arange(few, dtype=np.int64))
+    batch = {name: tensor.cpu() for name, tensor in batch.items()}
     count = task.count(batch)
     kept: dict[tuple[int, tuple[int, ...]], int] = {}
     own = {t.untyped_storage().data_ptr() for t in task.model.state_dict().values()}
@@ -164,14 +173,16 @@ def measure(task: Task, data: DataModule) -> Cost:
         return tensor
 
     training = task.model.training
-    task.model.eval()
+    task.model.train()
+    forward, backward = FlopCounterMode(display=False), FlopCounterMode(display=False)
     with torch.random.fork_rng(devices=[]):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            task.losses(batch)
         before = [buffer.clone() for buffer in task.model.buffers()]
-        task.model.train()
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        saved = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        with torch.enable_grad(), saved, forward:
             loss = task.losses(batch)["loss"]
+        learning = [p for p in task.model.parameters() if p.requires_grad]
+        with backward:
+            torch.autograd.grad(loss, learning, allow_unused=True)
     task.model.train(training)
     with torch.no_grad():  # batch norms have counted these samples
         for buffer, value in zip(task.model.buffers(), before, strict=True):
@@ -184,8 +195,19 @@ def measure(task: Task, data: DataModule) -> Cost:
     state = weights + sum(3 * p.nbytes for p in parameters if p.requires_grad)
     activations = int(sum(kept.values()) / count * at_once)
     return Cost(
-        sum(p.numel() for p in parameters), trainable, counter.get_total_flops() / count, state, activations
+        parameters=sum(p.numel() for p in parameters),
+        trainable=trainable,
+        flops_per_sample=forward.get_total_flops() / count,
+        training_flops=round((forward.get_total_flops() + _flops_of_backward(backward)) / count),
+        state_bytes=state,
+        activation_bytes=activations,
     )
+
+
+def _flops_of_backward(counter: FlopCounterMode) -> float:
+    """Without what fused attention computes again: one of the five matrix products of its backward pass."""
+    counts = counter.get_flop_counts().get("Global", {})
+    return sum(n * (0.8 if "attention" in str(operation) else 1) for operation, n in counts.items())
 
 
 def network_table(model: nn.Module, batch: Mapping[str, Any]) -> list[str]:
@@ -223,7 +245,8 @@ def report(data: DataModule, cost: Cost, batch: Mapping[str, Any], precision: st
     lines = [
         "splits       " + ", ".join(f"{split} {len(ids):,} images" for split, ids in data.splits().items()),
         f"parameters   {human(cost.parameters)}, {human(cost.trainable)} of them learn",
-        f"forward      {human(cost.flops_per_sample, 'FLOP')} a sample (matrix products, convolutions, attention)",
+        f"forward      {human(cost.flops_per_sample, 'FLOP')} a sample (matrix products, convolutions, attention); "
+        f"a training step {human(cost.training_flops, 'FLOP')}",
         f"memory       about {human(total, 'B')}: {human(cost.state_bytes, 'B')} weights, gradients and moments, "
         f"{human(cost.activation_bytes, 'B')} activations at most, precision {precision}",
         f"first batch  {shapes}",

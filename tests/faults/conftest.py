@@ -6,6 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mmdl.runs.logged import quantity
+
 
 def read_results(run):
     """Weights, figures of each validation, and summary of a run folder: all that must not depend on a fault."""
@@ -21,7 +23,7 @@ def read_results(run):
         if any(k.startswith("val/") for k in row)
     ]
     summary = json.loads((run / "summary.json").read_text())
-    return weights, figures, {name: value for name, value in summary.items() if not name.startswith("time/")}
+    return weights, figures, {name: v for name, v in summary.items() if not quantity(name).measured}
 
 
 @pytest.fixture(scope="session")
@@ -30,10 +32,12 @@ def results():
 
 
 def read_log(run):
-    """All rows of `metrics.jsonl`, without times."""
+    """All rows of `metrics.jsonl`, without what is measured, such as times."""
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    timed = ("time", "train/samples_per_s", "train/data_wait_share")
-    return [{name: value for name, value in row.items() if name not in timed} for row in rows]
+    return [
+        {name: value for name, value in row.items() if name != "time" and not quantity(name).measured}
+        for row in rows
+    ]
 
 
 def read_order(note):

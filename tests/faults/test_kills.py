@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from mmdl.runs.logged import quantity
+
 COMMON = (
     *("train", "quick=true", "logger=none", "run.id=r", "trainer.max_epochs=2"),
     *("trainer.log_every_n_steps=2", "callbacks.checkpoints.every_steps=2"),
@@ -59,10 +61,15 @@ POINTS = {
 MOMENTS = ("seconds", "operation")
 """A rank is killed after so much of computing, or at the n-th operation on files of the run folder."""
 
-UNIMPORTANT = ("time", "train/samples_per_s", "train/data_wait_share")
-"""Figures that no two runs share."""
-
-REPLACED = ("status.json", "manifest.json", "config.yaml", "descent.csv", "descent.png", "descent_curves.csv")
+REPLACED = (
+    "status.json",
+    "progress.json",
+    "manifest.json",
+    "config.yaml",
+    "descent.csv",
+    "descent.png",
+    "descent_curves.csv",
+)
 """Files of a run folder that tell of the last start, or of seconds."""
 
 
@@ -72,7 +79,7 @@ def counts(name, row):
         return (
             False  # where a training that had ended inside an epoch is continued, Lightning counts one less
         )
-    return name not in UNIMPORTANT and not name.endswith("/seconds")
+    return name != "time" and not quantity(name).measured
 
 
 def rows_of(path):
@@ -82,7 +89,7 @@ def rows_of(path):
 
 def figures_of(path):
     figures = json.loads(path.read_text())
-    return {name: figures[name] for name in figures if counts(name, {}) and not name.startswith("time/")}
+    return {name: figures[name] for name in figures if counts(name, {})}
 
 
 def content_of(path):

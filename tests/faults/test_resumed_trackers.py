@@ -3,6 +3,8 @@
 import csv
 from collections import Counter
 
+from mmdl.runs.logged import quantity
+
 WORDS = (
     *("train", "+experiment=mnist", "quick=true", "logger=[csv,tensorboard]", "run.id=r", "data=digits"),
     *("data.limit_train=96", "data.batch_size=16", "model.channels=[4,8]", "trainer.max_epochs=2"),
@@ -13,9 +15,9 @@ WORDS = (
 def rows(run):
     with (run / "csv" / "metrics.csv").open() as handle:
         found = list(csv.DictReader(handle))
-    timed = ("train/samples_per_s", "train/data_wait_share")
     return [
-        {name: float(value) for name, value in row.items() if value and name not in timed} for row in found
+        {name: float(value) for name, value in row.items() if value and not quantity(name).measured}
+        for row in found
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from mmdl.data.base import DataModule
 from mmdl.data.memory import available_memory
 from mmdl.errors import UserError
 from mmdl.models.layers.batch_statistics import batch_statistics
+from mmdl.runs.peak_memory import STATUS, peak_memory, status_bytes
 from mmdl.tasks.base import Task
 
 log = logging.getLogger("mmdl")
@@ -30,7 +30,6 @@ log = logging.getLogger("mmdl")
 SHARE = 0.8
 """Part of the free memory that a step may take: fragmentation, evaluation and the loader want some too."""
 
-_STATUS = Path("/proc/self/status")
 
 COPIES_TO_COME = 3
 """Copies of the learning weights that exist in training and not in the probe: two moments and an average of weights."""
@@ -163,7 +162,7 @@ def _probe(trainer: pl.Trainer, task: Task, data: DataModule) -> Callable[[int],
                 with trainer.precision_plugin.train_step_context():
                     loss = task.probe_loss({name: value.to(device) for name, value in batch.items()})
                 loss.backward()
-                own = float(max(0, _peak(device) - held))
+                own = float(max(0, peak_memory(device) - held))
             except torch.cuda.OutOfMemoryError:
                 own = float("inf")
         return _largest(trainer, own)
@@ -200,17 +199,11 @@ def _release(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _status(field: str) -> int:
-    """A field of this process's memory in bytes (Linux)."""
-    lines = _STATUS.read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
-
-
 def _held(device: torch.device) -> int:
     """Bytes that the process holds now, on an accelerator or in main memory."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
-    return _status("VmRSS") if _STATUS.exists() else _peak(device)
+    return status_bytes("VmRSS") if STATUS.exists() else peak_memory(device)
 
 
 def _forget_peak(device: torch.device) -> None:
@@ -221,11 +214,3 @@ def _forget_peak(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return  # the peak since the start of the process serves as well: sizes grow
-
-
-def _peak(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if _STATUS.exists():
-        return _status("VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS

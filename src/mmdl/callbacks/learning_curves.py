@@ -15,6 +15,7 @@ from mmdl.evaluators.base import Artifact, EvaluationContext
 from mmdl.figures.learning_curves import CurvePoint, draw_learning_curves
 from mmdl.figures.style import save_png
 from mmdl.runs.checkpoint_io import step_of
+from mmdl.runs.jsonl_logger import note_counts
 from mmdl.runs.tracker_images import log_images
 from mmdl.tasks.base import Task
 
@@ -64,12 +65,15 @@ class LearningCurves(Callback):
         rows = spread_rows(int(data.offsets("train")[-1]), self.max_samples)
         outputs, loss, count = pl_module.evaluate_rows(data, "train", rows)
         self._measured = {"loss": loss} if count else {}
+        counts = {"train_eval/loss": count}
         context = EvaluationContext(pl_module, data, "train", outputs, pl_module.quick, final=False)
         for evaluator in pl_module.evaluators.values() if self.score is not None else ():
             found = next((result for result in evaluator.run(context) if result.name == self.score), None)
             if found is not None:
                 self._measured[found.name] = found.value
+                counts[f"train_eval/{found.name}"] = found.n
                 break
+        note_counts(trainer.loggers, counts)
         for name, value in self._measured.items():
             pl_module.log(f"train_eval/{name}", value, rank_zero_only=False, batch_size=1)
 

@@ -111,7 +111,9 @@ def check_objects(cfg: DictConfig, data: DataModule) -> tuple[Task, list[str]]:
     errors += checking.batch_errors(data, task.model, batch)
     if errors:
         raise UserErrors(errors)
-    lines = checking.report(data, checking.measure(task, data), batch, precision)
+    cost = checking.measure(task, data)
+    task.training_flops = cost.training_flops
+    lines = checking.report(data, cost, batch, precision)
     return task, lines + checking.network_table(task.model, batch) + checking.frozen_lines(task.model)
 
 

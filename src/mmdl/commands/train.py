@@ -201,7 +201,10 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     write_json(run.manifest_file, manifest(data.fingerprints(), marks))
     data.write_reports(run.path)
     write_data_report(run.data_report_file, data)
-    run.write_status("running", name=str(cfg.name), monitor=cfg.monitor.name, **named_presets(resuming))
+    begun = {"resumed": time.time()} if resuming else {"started": time.time()}
+    run.write_status(
+        "running", name=str(cfg.name), monitor=cfg.monitor.name, **begun, **named_presets(resuming)
+    )
     if not resuming:
         remember_begun(run.id)
     log.info("run          %s", run.path)
@@ -221,7 +224,7 @@ def _trainer(
     from mmdl.runs.redact import redact
 
     callbacks = [instantiate(node) for node in chosen(cfg.callbacks).values()]
-    callbacks += [RandomState(), TrainLog()]
+    callbacks += [RandomState(), TrainLog(run.progress_file)]
     if resuming:
         optimizer = {key: cfg.optimizer.get(key) for key in ("_target_", "name")}
         callbacks.append(Continuation(bool(cfg.allow_changes), optimizer))
@@ -264,12 +267,15 @@ def _plain(cfg: DictConfig) -> dict[str, Any]:
 
 def _cache_features(cfg: DictConfig, task: Task, data: DataModule) -> None:
     """Run frozen towers once, where the data has somewhere to keep their outputs."""
+    from mmdl.checking import measure
     from mmdl.data.captions import CaptionDataModule
     from mmdl.data.vqa import VQADataModule
     from mmdl.feature_caching import cache_frozen_towers
 
     if isinstance(data, VQADataModule | CaptionDataModule) and data.cache_features:
         cached = cache_frozen_towers(task, data, device_of(cfg))
+        if cached:
+            task.training_flops = measure(task.cpu(), data).training_flops
         if cached and rank() == 0:
             log.info("cached       features of the frozen %s", " and ".join(cached))
 

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -129,6 +130,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def progress_file(self) -> Path:
+        """How far the training is; see `write_progress`."""
+        return self.path / "progress.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of checkpoints and weights."""
         return self.path / "checkpoints"
@@ -207,11 +213,12 @@ class RunFolder:
         return json.loads(self.summary_file.read_text()) if self.summary_file.is_file() else {}
 
     def write_status(self, status: str, **facts: Any) -> None:
-        """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process and time.
+        """Write `status.json`: `running`, `finished`, `failed`, `stopped` or `preempted`, with process, host and time.
 
         Facts of earlier calls stay, but for the error of an earlier end.
         """
-        facts = {"status": status, "pid": os.getpid(), "time": time.time(), **facts}
+        own = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+        facts = {"status": status, **own, **facts}
         before = {name: value for name, value in self.read_status().items() if name != "error"}
         write_json(self.path / "status.json", before | facts)
 

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from argparse import Namespace
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,13 +20,19 @@ from mmdl.runs.files import write_text, writing
 class JsonlLogger(Logger):
     """Lightning logger that appends `{"step", "time", name: value, ...}` to a file.
 
+    Where figures of the row were taken over a known number of samples it has these as `"n": {name: count}`.
+
     Args:
         path: `metrics.jsonl` of the run folder.
+
+    Attributes:
+        counts: Over how many samples a figure that is logged next was taken, by its name.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = Path(path)
+        self.counts: dict[str, int] = {}
         self._handle: TextIO | None = None
 
     @property
@@ -53,6 +60,9 @@ class JsonlLogger(Logger):
         for name, value in metrics.items():
             number = float(value)
             line[name] = number if math.isfinite(number) else str(number)
+        counts = {name: self.counts[name] for name in metrics if name in self.counts}
+        if counts:
+            line["n"] = counts
         with writing(self.path):
             if self._handle is None:
                 self._handle = self.path.open("a", encoding="utf-8")
@@ -83,6 +93,18 @@ class JsonlLogger(Logger):
             # Closing tries again to write a line that could not be written, which was said.
             with suppress(OSError):
                 handle.close()
+
+
+def note_counts(loggers: Iterable[Any], counts: Mapping[str, int]) -> None:
+    """Say over how many samples figures were taken, before they are logged; only `metrics.jsonl` has it.
+
+    Args:
+        loggers: Of the run.
+        counts: By full name.
+    """
+    for logger in loggers:
+        if isinstance(logger, JsonlLogger):
+            logger.counts |= counts
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -40,9 +40,9 @@ SPLITS = ("train", "val", "test", "train_eval")
 """First parts of the names of what a split was evaluated to."""
 
 TRAINING = (
-    Quantity("epoch", "epochs that were completed"),
+    Quantity("epoch", "number of the epoch, from 0"),
     Quantity("trainer/global_step", "optimizer steps so far"),
-    Quantity("train/learning_rate", "the highest of all parameter groups"),
+    Quantity("train/learning_rate", "of the step, the highest of all parameter groups"),
     Quantity("train/learning_rate/*", "of the layer groups that it names, where rates differ"),
     Quantity("train/grad_norm", "Euclidean norm of the whole gradient, before clipping"),
     Quantity("train/samples", "training samples seen so far, over all ranks and starts"),

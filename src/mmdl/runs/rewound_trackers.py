@@ -10,6 +10,9 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 WHOLE = ("epoch", "trainer/global_step")
 """Figures that are whole numbers in Lightning's files."""
 
+NOT_LOGGED = ("step", "time", "n")
+"""What a line of `metrics.jsonl` has beside its figures."""
+
 
 def rewind_trackers(loggers: Iterable[Any], rows: Iterable[Mapping[str, Any]], step: int) -> None:
     """Bring CSV and TensorBoard files to where the checkpoint was saved.
@@ -26,7 +29,7 @@ def rewind_trackers(loggers: Iterable[Any], rows: Iterable[Mapping[str, Any]], s
     for logger in loggers:
         if isinstance(logger, CSVLogger):
             for row in rows:
-                values = {name: value for name, value in row.items() if name not in ("step", "time")}
+                values = {name: value for name, value in row.items() if name not in NOT_LOGGED}
                 values |= {name: int(values[name]) for name in WHOLE if name in values}
                 logger.log_metrics(values, row["step"])
             logger.save()

@@ -22,6 +22,7 @@ from mmdl.models.layers.eval_mode import eval_mode
 from mmdl.optim.groups import freeze as freeze_groups
 from mmdl.optim.groups import parameter_groups
 from mmdl.optim.norms import clip_norm, clip_values
+from mmdl.runs.jsonl_logger import note_counts
 from mmdl.strategies.buffers import agree_on_buffers
 
 
@@ -106,6 +107,9 @@ class Task(pl.LightningModule):
         """What the last evaluation was run on."""
         self.outputs: dict[str, np.ndarray[Any, Any]] = {}
         self.grad_norm: Tensor | None = None
+        """Of the last step, before clipping; None where gradients are not clipped by their norm."""
+        self.training_flops: int | None = None
+        """Floating-point operations of a sample in a training step, where they were counted (`mmdl.checking.Cost`)."""
         self.pause: Callable[[], None] = _go_on
         """Called by what takes long in an evaluation, equally often on all ranks: the run may be stopped there."""
         self._collected: list[dict[str, Tensor]] = []
@@ -330,6 +334,7 @@ class Task(pl.LightningModule):
         self.results[split] = results
         if split == self.silent_split:
             return
+        note_counts(self.trainer.loggers, {qualified(result, split): result.n for result in results})
         # Every rank holds the gathered outputs, so the figures are equal already.
         for result in results:
             self.log(
