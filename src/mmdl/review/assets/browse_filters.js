@@ -28,7 +28,7 @@
         }
       });
       host.querySelector("[data-part=clear]").addEventListener("click", () =>
-        onchange({ outcome: "", pair: "", groups: {}, predicted: "", from: 0, to: 1, query: "" }),
+        onchange({ outcome: "", pair: "", groups: {}, predicted: "", rank: "", from: 0, to: 1, query: "" }),
       );
       for (const input of this.range.querySelectorAll("input")) {
         input.addEventListener("input", () => {
@@ -62,16 +62,21 @@
         const counts = set.counts(state, `group:${name}`, (row) => set.text(set.raw.groups[name][row]));
         counts.delete("");
         const choose = (value) => ({ groups: { ...state.groups, [name]: value } });
-        fields.push(this._choice(name, `group:${name}`, counts, state.groups[name] ?? "", choose));
+        fields.push(this._choice(name[0].toUpperCase() + name.slice(1), `group:${name}`, counts, state.groups[name] ?? "", choose));
       }
       if (set.kind === "vqa" || set.kind === "classification") {
         const counts = set.counts(state, "predicted", (row) => set.text(set.predicted(state.a, row)));
-        fields.push(this._choice(`answer of ${names[state.a]}`, "predicted", counts, state.predicted, (predicted) => ({ predicted }), true));
+        fields.push(this._choice(`Answer of ${names[state.a]}`, "predicted", counts, state.predicted, (predicted) => ({ predicted }), true));
+      }
+      if (set.kind === "retrieval") {
+        const counts = set.counts(state, "rank", (row) => set.rank(state.a, row));
+        const texts = ["1", "2 to 5", "6 to 10", "over 10"].map((text) => [text, `rank ${text}`]);
+        fields.push(this._chips(`Right one of ${names[state.a]}`, "rank", texts, counts, state.rank, (rank) => ({ rank })));
       }
       this.choices.replaceChildren(...fields.filter(Boolean));
       if (focus) this.choices.querySelector(`[data-key="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
       this._range(set, state);
-      const active = state.outcome || state.pair || state.predicted || state.query || state.from > 0 || state.to < 1 || Object.values(state.groups).some(Boolean);
+      const active = state.outcome || state.pair || state.predicted || state.rank || state.query || state.from > 0 || state.to < 1 || Object.values(state.groups).some(Boolean);
       this.host.querySelector("[data-part=clear]").disabled = !active;
       this.host.querySelector("summary .badge").hidden = !active;
     }

@@ -14,7 +14,7 @@
   const startOf = (set) => {
     const own = sets[set].columns.map((_, column) => column).filter((column) => !sets[set].columns[column].baseline);
     const b = own[1] ?? (sets[set].columns.length > 1 ? 1 : -1);
-    const plain = { outcome: "", pair: "", groups: {}, predicted: "", from: 0, to: 1, query: "", words: null, page: 0 };
+    const plain = { outcome: "", pair: "", groups: {}, predicted: "", rank: "", from: 0, to: 1, query: "", words: null, page: 0 };
     return { set, a: own[0] ?? 0, b, sort: b >= 0 ? "apart" : "mistakes", open: null, active: 0, ...plain };
   };
   let state = startOf(0);
@@ -30,7 +30,7 @@
     put("set", set().raw.name, sets[0].raw.name);
     put("a", label(state.a), label(first.a));
     put("b", label(state.b) ?? "none", label(first.b) ?? "none");
-    for (const name of ["outcome", "pair", "predicted", "query", "sort", "from", "to", "page"]) put(name, String(state[name]), String(first[name]));
+    for (const name of ["outcome", "pair", "predicted", "rank", "query", "sort", "from", "to", "page"]) put(name, String(state[name]), String(first[name]));
     for (const [name, value] of Object.entries(state.groups)) if (value) words.set(`in:${name}`, value);
     if (state.open !== null) words.set("item", set().raw.ids[state.open]);
     const text = words.toString();
@@ -49,7 +49,7 @@
     const column = (name) => set().columns.findIndex((one) => one.label === words.get(name));
     if (words.has("a")) state.a = Math.max(0, column("a"));
     if (words.has("b")) state.b = column("b");
-    for (const name of ["outcome", "pair", "predicted", "query", "sort"]) state[name] = words.get(name) ?? state[name];
+    for (const name of ["outcome", "pair", "predicted", "rank", "query", "sort"]) state[name] = words.get(name) ?? state[name];
     for (const name of ["from", "to", "page"]) state[name] = Number(words.get(name) ?? state[name]) || 0;
     for (const [name, value] of words) if (name.startsWith("in:")) state.groups[name.slice(3)] = value;
     const open = set().raw.ids.indexOf(words.get("item") ?? "");
