@@ -79,6 +79,12 @@
       return score >= 0.9995 ? "right" : score > 0 ? "partly" : "wrong";
     }
 
+    // Of a retrieval: where the best right item stands.
+    rank(column, row) {
+      const rank = this.columns[column].rank?.[row] ?? 0;
+      return [[0, ""], [1, "1"], [5, "2 to 5"], [10, "6 to 10"]].find(([most]) => rank <= most)?.[1] ?? "over 10";
+    }
+
     // Which of two runs got it right: first, second, both, neither; "" where that can't be said.
     pair(first, second, row) {
       const one = this.score(first, row);
@@ -107,6 +113,7 @@
         if (but !== `group:${name}` && wanted && this.text(this.raw.groups[name]?.[row]) !== wanted) return false;
       }
       if (but !== "predicted" && state.predicted && this.text(this.predicted(a, row)) !== state.predicted) return false;
+      if (but !== "rank" && state.rank && this.rank(a, row) !== state.rank) return false;
       if (but !== "confidence" && (state.from > 0 || state.to < 1)) {
         const found = this.confidence(a, row);
         if (found === null || found < state.from || (found > state.to && state.to < 1)) return false;

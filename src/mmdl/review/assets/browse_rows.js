@@ -34,6 +34,8 @@
   const outcomeBadge = (set, column, row) => {
     const outcome = set.outcome(column, row);
     const score = set.score(column, row);
+    const rank = set.columns[column].rank?.[row];
+    if (rank) return make(`span.outcome.${outcome === "wrong" && rank <= 5 ? "partly" : outcome}`, { title: "rank of the best right one" }, `${MARKS[outcome]} rank ${rank.toLocaleString("en-US")}`);
     const exact = outcome === "partly" ? ` ${score}` : "";
     return make(`span.outcome.${outcome}`, { title: NAMES[outcome] }, `${MARKS[outcome]} ${NAMES[outcome]}${exact}`);
   };
@@ -91,11 +93,11 @@
     const query = set.query(row);
     const known = references(set, row);
     const groups = Object.entries(set.raw.groups)
-      .filter(([name]) => ["answer type", "shots", "rank of the right one"].includes(name))
-      .map(([name, places]) => (name.startsWith("rank") ? `right one at rank ${set.text(places[row])}` : set.text(places[row])))
+      .filter(([name]) => ["answer type", "shots"].includes(name))
+      .map(([, places]) => set.text(places[row]))
       .filter(Boolean);
     const cell = (column) =>
-      make("div.cell", {}, make("div.cellhead", {}, runName(set, column, palette), outcomeBadge(set, column, row)), answers(set, column, row, 3));
+      make("div.cell", {}, make("div.cellhead", {}, runName(set, column, palette), outcomeBadge(set, column, row)), answers(set, column, row, set.raw.pictures ? 5 : 3));
     return make(
       "li.item",
       { tabindex: "-1", "data-row": row, "data-place": place, "aria-label": `${itemTitle(set, row)}; ${NAMES[set.outcome(a, row)]}` },

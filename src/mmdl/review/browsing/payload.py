@@ -112,14 +112,14 @@ def _column(found: PredictionSet, column: Column, rows: Any, texts: _Texts) -> d
         MISSING if not answered else _rounded(score, NO_REFERENCE)
         for score, answered in zip(column.scores[rows].tolist(), column.answered[rows].tolist(), strict=True)
     ]
-    name = shown(column.label, 80)
-    return {
-        "label": name,
+    made = {
+        "label": shown(column.label, 80),
         "run": shown(column.run, 80),
         "baseline": column.baseline,
         "score": scores,
         "top": top,
     }
+    return made | ({"rank": column.ranks[rows].tolist()} if found.kind == "retrieval" else {})
 
 
 def _prompts(found: PredictionSet, rows: Any, texts: _Texts, images: ItemImages) -> list[list[int]]:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmdl.review.browsing.record_facts import TOP, ItemFacts, best_answers, finds_images, item_facts
+from mmdl.review.browsing.record_facts import (
+    TOP,
+    ItemFacts,
+    best_answers,
+    finds_images,
+    item_facts,
+    rank_of,
+)
 from mmdl.review.items import list_items, read_items
 from mmdl.review.model import Items, Review, RunView
 
@@ -28,6 +35,7 @@ class Column:
         texts: `(N, K)` int32 places in the set's `texts`, the best answer first; -1: none.
         values: `(N, K)` float32 probabilities or similarities; NaN: none.
         right: `(N, K)` int8: 1 right, 0 wrong, -1 not told.
+        ranks: `(N,)` int32 rank of the best right item in a retrieval, from 1; 0: none.
     """
 
     label: str
@@ -38,6 +46,7 @@ class Column:
     texts: NDArray[np.int32]
     values: NDArray[np.float32]
     right: NDArray[np.int8]
+    ranks: NDArray[np.int32]
 
 
 @dataclass
@@ -129,6 +138,7 @@ class _Builder:
         texts = np.full((count, TOP), -1, dtype=np.int32)
         values = np.full((count, TOP), np.nan, dtype=np.float32)
         right = np.full((count, TOP), -1, dtype=np.int8)
+        ranks = np.array([rank_of(record) for record in items.records], dtype=np.int32)
         for row, (key, record) in enumerate(
             zip(zip(items.ids, items.references, strict=True), items.records, strict=True)
         ):
@@ -143,7 +153,7 @@ class _Builder:
         made.images |= made.kind == "retrieval" and any(map(finds_images, items.records[:3]))
         label = f"{run.id} · {baseline.replace('_', ' ')}" if baseline else run.id
         made.columns.append(
-            Column(label, run.id, baseline, items.scores, np.zeros(0, dtype=np.bool_), texts, values, right)
+            Column(label, run.id, baseline, items.scores, np.zeros(0, dtype=np.bool_), texts, values, right, ranks)
         )
         self._rows.append(places)
 
@@ -162,6 +172,7 @@ class _Builder:
             column.texts = _spread(column.texts, places, np.full((count, TOP), -1, dtype=np.int32))
             column.values = _spread(column.values, places, np.full((count, TOP), np.nan, dtype=np.float32))
             column.right = _spread(column.right, places, np.full((count, TOP), -1, dtype=np.int8))
+            column.ranks = _spread(column.ranks, places, np.zeros(count, dtype=np.int32))
             answered = np.zeros(count, dtype=np.bool_)
             answered[places] = True
             column.answered = answered

@@ -65,9 +65,7 @@ def item_facts(kind: str, record: Mapping[str, Any]) -> ItemFacts:
     if kind == "retrieval":
         # a query that is the image itself stands there as an image
         query, key = _text(record.get("query")), _text(image)
-        return ItemFacts(
-            key, "" if query == key else query, [], {"rank of the right one": _ranks(record)}, []
-        )
+        return ItemFacts(key, "" if query == key else query, [], {}, [])
     references = Counter(map(_text, _list(record.get("references")))).most_common()
     query, prompt = record.get("question"), record.get("prompt")
     groups = {
@@ -109,13 +107,14 @@ def finds_images(record: Mapping[str, Any]) -> bool:
     return any("image" in entry for entry in _list(record.get("top")) if isinstance(entry, Mapping))
 
 
-def _ranks(record: Mapping[str, Any]) -> str:
+def rank_of(record: Mapping[str, Any]) -> int:
+    """Rank of the best right item of a retrieval record, from 1; 0 where it has none.
+
+    >>> rank_of({"rank": 3}), rank_of({})
+    (3, 0)
+    """
     rank = record.get("rank")
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        return ""
-    return next(
-        (name for most, name in ((1, "1"), (5, "2 to 5"), (10, "6 to 10")) if rank <= most), "over 10"
-    )
+    return rank if isinstance(rank, int) and not isinstance(rank, bool) and 0 < rank < 2**31 else 0
 
 
 def _prompt(prompt: Any) -> list[tuple[str, str]]:
