@@ -188,7 +188,7 @@ def figure(value: Any) -> Row:
 def _mapping(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
-        raise ValueError("no object")  # noqa: TRY004 - damaged, like anything else that is none
+        raise ValueError("no object")
     return found
 
 
