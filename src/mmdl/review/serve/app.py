@@ -80,10 +80,11 @@ class Server:
         """Rows of all runs, or those that have changed since a version."""
         await self.readers.run(self.listing.refresh)
         since = request.query_params.get("since", "")
-        tag = f'"{self.listing.tag}"'
-        if since == self.listing.tag or request.headers.get("if-none-match") == tag:
+        found = self.listing.since(since)
+        tag = f'"{found["tag"]}"'
+        if since == found["tag"] or request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
-        return _json(self.listing.since(since) | {"root": str(self.root)}, ETag=tag)
+        return _json(found | {"root": str(self.root)}, ETag=tag)
 
     async def quantities(self, request: Request) -> Response:
         """Names of the quantities of some runs, and what is damaged in them."""

@@ -77,7 +77,7 @@ class CurveStore:
         if low is not None or high is not None:
             first = 0 if low is None else max(0, int(np.searchsorted(curve.steps, low)) - 1)
             last = None if high is None else int(np.searchsorted(curve.steps, high, side="right")) + 1
-            curve = Curve(*(part[first:last] for part in curve))
+            curve = Curve(curve.steps[first:last], curve.values[first:last], curve.times[first:last])
         small = thinned(curve, points)
         found = {
             "start": start,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdl.review.model import STATES
-from mmdl.review.reading import is_alive
+from mmdl.runs.alive import is_alive
 from mmdl.review.serve.config_facts import ConfigFacts, config_facts
 from mmdl.review.serve.finding import Stamp
 from mmdl.review.serve.monitored import Monitored
