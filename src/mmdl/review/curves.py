@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmdl.review.curve_lines import OWN, parsed
 from mmdl.review.model import Curve
 
-__all__ = ["OWN", "CurveReader", "thinned"]
+__all__ = ["OWN", "CurveReader", "represented_means", "thinned"]
 
 T = TypeVar("T", bound=np.generic)
 
@@ -53,6 +53,12 @@ class CurveReader:
         """Curves by name; without a file, none."""
         self.update()
         return {name: self.curve(name) for name in self._columns}
+
+    @property
+    def start(self) -> float | None:
+        """Seconds since 1970 of the first line."""
+        first = float(self._times[0][0]) if self._count else 0.0
+        return first if first > 0 else None
 
     def update(self) -> list[str]:
         """Read what is new.
@@ -95,8 +101,9 @@ class CurveReader:
             held = self._columns.setdefault(name, ([], []))
             held[0].append(rows + np.int32(self._count))
             held[1].append(values)
-        self._steps.append(lines.steps)
-        self._times.append(lines.times)
+        if len(lines.steps):
+            self._steps.append(lines.steps)
+            self._times.append(lines.times)
         self._count += len(lines.steps)
 
     def curve(self, name: str) -> Curve:
@@ -143,3 +150,23 @@ def thinned(curve: Curve, points: int) -> Curve:
     odd = (begins + (~finite).argmax(axis=1))[~finite.all(axis=1)]
     chosen = np.unique(np.concatenate([[0, count - 1], low, high, odd[odd < count]]))
     return Curve(curve.steps[chosen], curve.values[chosen], curve.times[chosen])
+
+
+def represented_means(curve: Curve, small: Curve) -> NDArray[np.float64]:
+    """What smoothing takes where a curve was thinned, so that the peaks that were kept don't pull its line.
+
+    Args:
+        curve: All P points.
+        small: Q of them.
+
+    Returns:
+        `(Q,)` mean of the finite points that each kept point stands for: those since the one before it. Where none is
+        finite, its own value.
+    """
+    ends = np.searchsorted(curve.steps, small.steps, side="right")
+    starts = np.concatenate([[0], ends[:-1]])
+    finite = np.isfinite(curve.values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, curve.values, 0.0))])
+    counts = np.concatenate([[0], np.cumsum(finite)])
+    number = counts[ends] - counts[starts]
+    return np.where(number > 0, (sums[ends] - sums[starts]) / np.maximum(number, 1), small.values)

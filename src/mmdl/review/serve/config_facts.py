@@ -44,9 +44,9 @@ class ConfigFacts(NamedTuple):
 
 
 def config_facts(text: str) -> ConfigFacts:
-    """The facts of a configuration as OmegaConf writes it: block style, two spaces.
+    r"""The facts of a configuration as OmegaConf writes it: block style, two spaces.
 
-    >>> config_facts("name: vqa\\nseed: 3\\nmonitor:\\n  name: val/loss\\n  mode: min\\n")[:4]
+    >>> config_facts("name: vqa\nseed: 3\nmonitor:\n  name: val/loss\n  mode: min\n")[:4]
     ('vqa', 3, 'val/loss', 'min')
     """
     starts = list(TOP.finditer(text))

@@ -17,7 +17,9 @@ SIGNS = frozenset({"config.yaml", "status.json", "metrics.jsonl"})
 INSIDE_RUNS = ("arms", "trials", "runs")
 """Folders inside a run folder that may hold runs themselves."""
 
-PASSED_OVER = frozenset({"wandb", "checkpoints", "evaluation", "predictions", "media", "lightning_logs", "node_modules"})
+PASSED_OVER = frozenset(
+    {"wandb", "checkpoints", "evaluation", "predictions", "media", "lightning_logs", "node_modules"}
+)
 DEEPEST = 5
 MOST = 50_000
 """Folders that are looked at, at most: a root may have been given by mistake."""
@@ -78,9 +80,11 @@ def find_runs(root: Path) -> Found:
             try:
                 if entry.is_symlink():
                     if entry.is_dir():
-                        found.notes.append(f"{path} is a link, and links are not followed")
-                elif entry.is_dir():
+                        found.notes.append(f"{ascii(path)[1:-1]} is a link, and links are not followed")
+                elif entry.is_dir() and entry.name.isprintable():
                     waiting.append((path, depth + 1))
+                elif entry.is_dir():  # no address can hold a name that is no text
+                    found.notes.append(f"{path!a} has a name that is no text, and is left out")
             except OSError:
                 continue
     return found

@@ -87,10 +87,18 @@ class Listing:
                 "tag": self.tag,
                 "whole": known == 0,
                 "rows": [row for row, version in self._rows.values() if version > known],
-                "gone": [run_id for run_id, version in self._gone.items() if version > known] if known else [],
+                "gone": [run_id for run_id, version in self._gone.items() if version > known]
+                if known
+                else [],
                 "notes": self._notes,
                 "now": round(time.time(), 1),
             }
+
+    def monitor(self, run_id: str) -> str:
+        """Name of the figure that chooses the weights of a run; empty where it is not known."""
+        with self._lock:
+            held = self._rows.get(run_id)
+        return str(held[0]["monitor"]) if held else ""
 
     def folder(self, run_id: str) -> Path | None:
         """The folder of a run that is on the list; None for any other text, whatever it is."""

@@ -6,6 +6,7 @@ import json
 import math
 import statistics
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,7 @@ def read_tail(path: Path) -> Tail:
         points.append(point)
     if not points:
         return Tail()
-    pairs = list(zip(points, points[1:], strict=False))
+    pairs = list(pairwise(points))
     took = [(after[1] - before[1], after[0] - before[0]) for before, after in pairs]
     rates = [seconds / steps for seconds, steps in took if steps > 0 and seconds >= 0]
     most = PAUSE * statistics.median(rates) if rates else 0.0

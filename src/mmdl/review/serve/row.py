@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mmdl.review.model import STATES
-from mmdl.review.reading import is_alive
+from mmdl.runs.alive import is_alive
 from mmdl.review.serve.config_facts import ConfigFacts, config_facts
 from mmdl.review.serve.finding import Stamp
 from mmdl.review.serve.monitored import Monitored
@@ -188,7 +188,7 @@ def figure(value: Any) -> Row:
 def _mapping(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
-        raise ValueError("no object")  # noqa: TRY004 - damaged, like anything else that is none
+        raise ValueError("no object")
     return found
 
 

@@ -1,0 +1,85 @@
+"""The review pages of served runs: made when they are asked for, and again when a folder has changed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from mmdl.review.serve.finding import INSIDE_RUNS
+
+ROOM = 256 << 20
+"""Bytes of pages that are kept."""
+
+WITHOUT = frozenset({"checkpoints", "wandb", "stacks", *INSIDE_RUNS})
+"""Folders of a run that no review reads."""
+
+MOST_FILES = 20_000
+
+State = tuple[tuple[str, int, int], ...]
+
+
+class Reviews:
+    """Pages by the runs that they compare.
+
+    Args:
+        make: From run folders to HTML.
+        room: Bytes that all pages may take.
+    """
+
+    def __init__(self, make: Callable[[Sequence[Path]], str], room: int = ROOM) -> None:
+        self.make = make
+        self.room = room
+        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._pages: OrderedDict[tuple[Path, ...], tuple[State, bytes]] = OrderedDict()
+
+    def page(self, folders: Sequence[Path]) -> bytes:
+        """The review of some runs as UTF-8.
+
+        Args:
+            folders: Their folders.
+        """
+        key = tuple(folders)
+        with self._making:  # one at a time: two would take twice as long, and twice the memory
+            state = tuple(entry for folder in folders for entry in folder_state(folder))
+            with self._lock:
+                held = self._pages.get(key)
+                if held is not None and held[0] == state:
+                    self._pages.move_to_end(key)
+                    return held[1]
+            page = self.make(folders).encode(errors="replace")
+            with self._lock:
+                self._pages[key] = (state, page)
+                self._pages.move_to_end(key)
+                while len(self._pages) > 1 and sum(len(page) for _, page in self._pages.values()) > self.room:
+                    self._pages.popitem(last=False)
+        return page
+
+
+def folder_state(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Path, time and size of the files that a review may read."""
+    count = 0
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in WITHOUT)
+        for name in sorted(files):
+            path = Path(where, name)
+            count += 1
+            if count > MOST_FILES:
+                return
+            try:
+                state = path.stat()
+            except OSError:
+                continue
+            yield str(path), state.st_mtime_ns, state.st_size
+
+
+def made_page(folders: Sequence[Path]) -> str:
+    """The page of a review, with the way back to the list."""
+    from mmdl.review.building import build_review
+    from mmdl.review.page.render import render
+
+    back = '<body>\n<p class="served-back"><a href="/">&larr; All runs</a></p>'
+    return render(build_review(list(folders))).replace("<body>", back, 1)
