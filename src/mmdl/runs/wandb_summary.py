@@ -42,6 +42,8 @@ class WandbSummary:
         >>> [summary.rule(name) for name in ("val/accuracy", "val/loss", "val/surprise", "train/loss")]
         ['max', 'min', 'min', 'last']
         """
+        if name.startswith("test/"):
+            return "last"  # one row, and then the final figure
         if name == self.monitor:
             return "min" if self.mode == "min" else "max"
         known = quantity(name)
