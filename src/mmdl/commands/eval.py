@@ -204,6 +204,8 @@ def _send(
     config: DictConfig, run: RunFolder, name: str, figures: Mapping[str, Result], written: Sequence[Artifact]
 ) -> None:
     """What was found to the trackers that were asked for; W&B has it as a run of its own beside the training's."""
+    from lightning.pytorch.loggers import WandbLogger
+
     from mmdl.runs.evaluation import named
     from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_end import finish_wandb
@@ -213,7 +215,8 @@ def _send(
     loggers = [instantiate(node) for node in chosen(config.logger).values()]
     for logger in loggers:
         logger.log_hyperparams(redact(OmegaConf.to_container(config, resolve=True)))
-        logger.log_metrics({key: figure.value for key, figure in figures.items()}, step=0)
+        if not isinstance(logger, WandbLogger):  # it gets a summary, which has no step
+            logger.log_metrics({key: figure.value for key, figure in figures.items()}, step=0)
     log_images(loggers, named(written, ".png", f"{name}_figures"), step=0)
     for logger in loggers:
         logger.finalize("success")
