@@ -212,3 +212,16 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture(scope="session")
+def offline_run() -> Any:
+    """`offline_run(path)` reads a `.wandb` file back; see `offline_run.py`."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("offline_run", REPO / "tests" / "offline_run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.OfflineRun

@@ -18,6 +18,7 @@ from mmdl.errors import UserError
 from mmdl.instantiate import instantiate
 from mmdl.runs.folder import RunFolder
 from mmdl.runs.handing_back import status_of
+from mmdl.runs.wandb_filing import file_as
 from mmdl.studies.arms import is_finished, is_other_training, make_arms
 from mmdl.studies.base import Arm, Figures, Report
 
@@ -141,11 +142,13 @@ def _finish(cfg: DictConfig, run: RunFolder, data: DataModule, report: Report, f
     from mmdl.runs.card import card
     from mmdl.runs.jsonl_logger import JsonlLogger
     from mmdl.runs.tracker_images import log_images
-    from mmdl.runs.wandb_logger import finish_wandb
+    from mmdl.runs.wandb_end import finish_wandb
 
+    split = "test" if data.has_split("test") else "val"
     run.write_summary(figures)
     run.write_status("finished")
     run.metrics_file.unlink(missing_ok=True)  # of a study that had finished before and was resumed
+    file_as(cfg.get("logger"), "study", run.id)
     with _environment():
         loggers: list[Any] = [JsonlLogger(run.metrics_file)]
         loggers += [instantiate(node) for node in chosen(cfg.logger).values()]
@@ -154,8 +157,7 @@ def _finish(cfg: DictConfig, run: RunFolder, data: DataModule, report: Report, f
         log_images(loggers, report.pictures, step=0)
         for logger in loggers:
             logger.finalize("success")
-        finish_wandb(loggers, figures, None)
-    split = "test" if data.has_split("test") else "val"
+        finish_wandb(loggers, figures, run, split)
     notes = [f"weights of {report.best}, which is best on {cfg.monitor.name}"]
     print("\n" + "\n".join(report.lines))
     print(card(run, figures, split, str(cfg.monitor.name), notes))

@@ -14,6 +14,7 @@ common overrides:
   +trainer.devices=4            several ranks; the figures are those of one process, which is the default
   evaluator=[knn] +data@evaluator.knn.sets.digits.data=digits
                                 other evaluators than the run's own
+  logger=wandb                  send the result to W&B too: a run of job type eval in the group of the training
 
 examples:
   python -m mmdl eval run=latest
@@ -32,16 +33,19 @@ from mmdl.assembly import (
     build_evaluators,
     build_task,
     build_trainer,
+    chosen,
     num_ranks,
     quiet_console,
     static_errors,
 )
 from mmdl.clusters.launch import under_srun, under_torchrun
 from mmdl.errors import UserError, UserErrors, nearest
+from mmdl.instantiate import instantiate
+from mmdl.runs.redact import redact
 
 if TYPE_CHECKING:
     from mmdl.data.base import DataModule
-    from mmdl.evaluators.base import Result
+    from mmdl.evaluators.base import Artifact, Result
     from mmdl.runs.folder import RunFolder
     from mmdl.tasks.base import Task
 
@@ -70,6 +74,8 @@ def main(cfg: DictConfig) -> float | None:
     config = loaded.config
     others_data = _take_data(cfg, config)
     others = _take_evaluators(cfg, config)
+    # the training's own don't count here; what these refer to stands in the run's configuration
+    config.logger = OmegaConf.to_container(cfg.logger, resolve=False) if cfg.get("logger") else {}
     if errors := static_errors(config):
         raise UserErrors(errors)
     import lightning.pytorch as pl
@@ -109,7 +115,8 @@ def main(cfg: DictConfig) -> float | None:
         recorded = {} if others_data or others else task.recorded
         _print_figures(figures, recorded, headlines(task, split))
         name = "-".join([*([others_data] if others_data else []), split, *others])
-        _write_and_explain(cfg, task, data, loaded.run, name, figures)
+        written = _write_and_explain(cfg, task, data, loaded.run, name, figures)
+        _send(config, loaded.run, name, figures, written)
     main_figure = figures.get(str(config.monitor.name).replace("val/", f"{split}/", 1))
     return main_figure.value if main_figure else None
 
@@ -173,8 +180,8 @@ def _write_and_explain(
     run: RunFolder,
     name: str,
     figures: Mapping[str, Result],
-) -> None:
-    """Predictions and evaluation, under a name for the data, and the lines beside the figures."""
+) -> list[Artifact]:
+    """Predictions and evaluation, under a name for the data, and the lines beside the figures; returns its files."""
     from mmdl.runs.evaluation import evaluation_lines, write_evaluation
     from mmdl.runs.files import write_json
 
@@ -184,9 +191,34 @@ def _write_and_explain(
     predictions.mkdir(parents=True, exist_ok=True)
     data.write_predictions(predictions, name, task.outputs, split)
     folder = (output / "evaluation" if output else run.evaluation) / name
-    write_evaluation(task, folder)
+    written = write_evaluation(task, folder)
     found = {key: {"value": f.value, "n": f.n, "ci95": f.ci95} for key, f in figures.items()}
     write_json(folder / "figures.json", found)
     lines = [*evaluation_lines(task, "table"), *evaluation_lines(task, "notes"), *data.notes(split)]
     print("\n".join(lines))
     print(f"written to {predictions} and {folder}")
+    return written
+
+
+def _send(
+    config: DictConfig, run: RunFolder, name: str, figures: Mapping[str, Result], written: Sequence[Artifact]
+) -> None:
+    """What was found to the trackers that were asked for; W&B has it as a run of its own beside the training's."""
+    from lightning.pytorch.loggers import WandbLogger
+
+    from mmdl.runs.evaluation import named
+    from mmdl.runs.tracker_images import log_images
+    from mmdl.runs.wandb_end import finish_wandb
+    from mmdl.runs.wandb_filing import file_as
+
+    file_as(config.logger, "eval", run_id=f"{run.id}.eval-{name}")
+    loggers = [instantiate(node) for node in chosen(config.logger).values()]
+    for logger in loggers:
+        logger.log_hyperparams(redact(OmegaConf.to_container(config, resolve=True)))
+        if not isinstance(logger, WandbLogger):  # it gets a summary, which has no step
+            logger.log_metrics({key: figure.value for key, figure in figures.items()}, step=0)
+    log_images(loggers, named(written, ".png", f"{name}_figures"), step=0)
+    for logger in loggers:
+        logger.finalize("success")
+    flat = {key: {"value": f.value, "n": f.n, "ci95": f.ci95} for key, f in figures.items()}
+    finish_wandb(loggers, flat, run, name, named(written, ".csv", f"{name}_tables"))

@@ -352,17 +352,17 @@ def _finish(
     from mmdl.runs.data_report import write_data_report
     from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_evaluation
     from mmdl.runs.tracker_images import log_images
-    from mmdl.runs.wandb_logger import finish_wandb
+    from mmdl.runs.wandb_end import finish_wandb
 
     split = "test" if data.has_split("test") else "val"
-    table = data.write_predictions(run.predictions, split, task.outputs, split)
+    data.write_predictions(run.predictions, split, task.outputs, split)
     figures |= {"parameters": _figure(float(sum(p.numel() for p in task.model.parameters())))}
     run.write_summary(figures)
     write_data_report(run.data_report_file, data)
     written = write_evaluation(task, run.evaluation / split)
     run.write_status("finished")
     log_images(loggers, named(written, ".png", f"{split}_figures"), int(figures["steps"]["value"]))
-    finish_wandb(loggers, figures, table, named(written, ".csv", f"{split}_tables"))
+    finish_wandb(loggers, figures, run, split, named(written, ".csv", f"{split}_tables"))
     notes = [*evaluation_lines(task, "notes"), *data.notes(split), *notes]
     if written:
         notes.append(f"evaluation  {written[0].path.parent}")

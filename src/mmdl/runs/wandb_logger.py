@@ -6,21 +6,28 @@ import logging
 import netrc
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 
-from mmdl.evaluators.base import Artifact
 from mmdl.runs.folder import rank
+from mmdl.runs.jsonl_logger import read_metrics
 from mmdl.runs.tracker_end import tracker_may_end
-from mmdl.runs.wandb_charts import table_chart
+from mmdl.runs.wandb_artifacts import check_kinds
+from mmdl.runs.wandb_identity import identity
+from mmdl.runs.wandb_privacy import discreet, private_settings
+from mmdl.runs.wandb_summary import WandbSummary
 
 log = logging.getLogger("mmdl")
 
 OFFLINE_MODES = ("offline", "dryrun", "disabled")
+
+FLUSH_S = 1.0
+"""After how many seconds W&B's file holds what was logged; with its own 15 a kill loses that much (measured)."""
 
 
 def offline_reason(timeout: float = 2.0) -> str | None:
@@ -53,46 +60,151 @@ def _in_netrc(host: str) -> bool:
 
 
 class PatientWandbLogger(WandbLogger):
-    """A `WandbLogger` that outlives W&B's service, and says nothing more to it then."""
+    """A `WandbLogger` that outlives W&B's service, shows the best of a curve, and tells nothing of the machine's secrets.
+
+    Args:
+        monitor: The validation figure that chooses the weights.
+        mode: `max` or `min`: which way it is better.
+        artifacts: Kinds of artifacts that the run leaves; see `mmdl.runs.wandb_artifacts`.
+        artifact_limit_mb: Megabytes of an artifact at most.
+        **options: Lightning's.
+    """
 
     lost = False
     """Whether the service is gone."""
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Send figures, while there is a service."""
-        if not self.lost:
-            with tracker_may_end(self):
-                super().log_metrics(metrics, step)
+    def __init__(
+        self,
+        *,
+        monitor: str | None = None,
+        mode: str = "max",
+        artifacts: Sequence[str] = (),
+        artifact_limit_mb: float = 1024,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.curves = WandbSummary(monitor, mode)
+        self.artifacts, self.artifact_limit_mb = tuple(artifacts), artifact_limit_mb
+        self._is_first_row = True
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """W&B's run, which is begun at the first use."""
+        if self._experiment is not None:
+            return self._experiment
+        with discreet():
+            return super().experiment
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Send figures, and images under their names, while there is a service.
+
+        Args:
+            metrics: Name -> value.
+            step: Optimizer step.
+        """
+        if self.lost:
+            return
+        with tracker_may_end(self):
+            run = self.experiment
+            scalars = {name: value for name, value in metrics.items() if _is_scalar(value)}
+            if self._is_first_row and scalars:
+                self._is_first_row = False
+                rows = [row for row in self._earlier_rows() if not _is_same(row, scalars, step)]
+                self.curves.remember(rows)
+                self.curves.define(run, dict.fromkeys(name for row in rows for name in row))
+            self.curves.define(run, scalars)
+            super().log_metrics(metrics, step)
+            best = self.curves.after(scalars)
+            if best:
+                run.summary.update(best)
+
+    def _earlier_rows(self) -> list[dict[str, Any]]:
+        """What the run has logged so far: its first part, where it is continued."""
+        return read_metrics(Path(str(self.save_dir)) / "metrics.jsonl")
+
+
+def _is_scalar(value: Any) -> bool:
+    if isinstance(value, bool | str):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_same(row: Mapping[str, Any], scalars: Mapping[str, Any], step: int | None) -> bool:
+    """Whether a line of `metrics.jsonl` is the row that is being logged: that file is written first."""
+    return row.get("step") == step and row.keys() - {"step", "time"} == scalars.keys()
 
 
 def wandb_logger(
     dir: str,  # noqa: A002 - wandb's own name for it
     run_id: str,
-    project: str = "mmdl",
+    project: str | None = None,
     entity: str | None = None,
     name: str | None = None,
     group: str | None = None,
-    job_type: str | None = "train",
+    job_type: str | None = None,
     tags: list[str] | None = None,
     offline: bool | None = None,
+    artifacts: list[str] | None = None,
+    artifact_limit_mb: float = 1024,
+    experiment: str = "run",
+    task: str | None = None,
+    model: str | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    quick: bool = False,
+    monitor: str | None = None,
+    mode: str = "max",
 ) -> PatientWandbLogger:
     """Lightning's `WandbLogger`, continued under the run's id.
 
     Args:
         dir: The run folder; media and caches stay inside it too.
         run_id: W&B's id of the run: the run folder's name.
-        project: Project.
+        project: Project; None: `WANDB_PROJECT`, or mmdl.
         entity: User or team; None takes the default.
-        name: Display name; None takes the run id.
-        group: Group of runs, such as the experiment.
-        job_type: Kind of job.
-        tags: Tags.
+        name: Display name; None: see `mmdl.runs.wandb_identity`, as with the following.
+        group: Group of runs; None: the experiment.
+        job_type: Kind of job; None: train, or sweep-trial.
+        tags: Tags; None: experiment, task, model and data.
         offline: None decides by whether W&B can be reached.
+        artifacts: Of `config`, `predictions`, `answers`, `checkpoint`; None for none.
+        artifact_limit_mb: Megabytes of an artifact at most.
+        experiment: Name of the experiment.
+        task: Stem of the task's config.
+        model: Stem of the model's.
+        data: Stem of the data's.
+        seed: The run's seed.
+        quick: Whether it is a smoke run.
+        monitor: The validation figure that chooses the weights.
+        mode: `max` or `min`: which way it is better.
+
+    Raises:
+        UserError: if a tag or a kind of artifact is not possible.
     """
     # Before wandb is imported: its own lines say nothing that ours don't.
     os.environ.setdefault("WANDB_SILENT", "true")
     import wandb
 
+    check_kinds(artifacts or ())
+    filed = identity(
+        run_id,
+        experiment=experiment,
+        task=task,
+        model=model,
+        data=data,
+        seed=seed,
+        quick=quick,
+        project=project,
+        name=name,
+        group=group,
+        job_type=job_type,
+        tags=tags,
+    )
     # Images of an offline table would otherwise lie outside the run folder (wandb #4611).
     os.environ.setdefault("WANDB_DATA_DIR", str(Path(dir) / "wandb" / "data"))
     os.environ.setdefault("WANDB_CACHE_DIR", str(Path(dir) / "wandb" / "cache"))
@@ -101,72 +213,37 @@ def wandb_logger(
     reason = "logger.wandb.offline=true" if offline else offline_reason() if offline is None else None
     if reason is not None and rank() == 0:
         log.info("W&B: offline (%s); to send it later: wandb sync %s/wandb/offline-run-*", reason, dir)
-    wandb_id = run_id.replace("=", "-").replace("+", "-")
     logger = PatientWandbLogger(
-        project=project,
+        project=filed.project,
         entity=entity,
-        name=name or run_id,
-        id=wandb_id,
+        name=filed.name,
+        id=wandb_id(run_id),
         resume="allow",
         save_dir=dir,
         offline=reason is not None,
-        group=group,
-        job_type=job_type,
-        tags=tags or [],
-        settings=wandb.Settings(silent=True, console="off"),
+        group=filed.group,
+        job_type=filed.job_type,
+        tags=list(filed.tags),
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            x_transaction_log_flush_interval=FLUSH_S,
+            **private_settings(),
+        ),
+        monitor=monitor,
+        mode=mode,
+        artifacts=artifacts or (),
+        artifact_limit_mb=artifact_limit_mb,
     )
     # Lightning always passes it, and wandb warns of it on the console although it is not set.
     logger._wandb_init.pop("anonymous", None)
     return logger
 
 
-def finish_wandb(
-    loggers: list[Any],
-    figures: dict[str, Any],
-    table: dict[str, Any] | None,
-    tables: Mapping[str, Artifact] | None = None,
-) -> None:
-    """Write the summary, the table of predictions and the evaluators' tables to the W&B run, and end it.
+def wandb_id(run_id: str) -> str:
+    """W&B's id of a run: the run's own, in letters that W&B takes.
 
-    Args:
-        loggers: The run's loggers; others than W&B's are passed over.
-        figures: Name -> `{"value", "n", "ci95"}`.
-        table: `columns` and `rows` of predictions; a `Path` or an array in a row becomes an image.
-        tables: Name -> `.csv` file of an evaluator; the confusion matrix becomes a chart.
+    >>> wandb_id("lr=0.1+a")
+    'lr-0.1-a'
     """
-    for logger in loggers:
-        if not isinstance(logger, WandbLogger) or rank() != 0:
-            continue
-        if not getattr(logger, "lost", False):
-            with tracker_may_end(logger):
-                _finish(logger.experiment, figures, table, tables or {})
-
-
-def _finish(
-    run: Any, figures: dict[str, Any], table: dict[str, Any] | None, tables: Mapping[str, Artifact]
-) -> None:
-    import wandb
-
-    for name, figure in figures.items():
-        run.summary[name] = figure["value"]
-        if figure.get("n") is not None:
-            run.summary[f"{name}/n"] = figure["n"]
-        if figure.get("ci95") is not None:
-            run.summary[f"{name}/ci95_low"], run.summary[f"{name}/ci95_high"] = figure["ci95"]
-    if table is not None:
-        rows = [[_cell(cell) for cell in row] for row in table["rows"]]
-        run.log({"predictions": wandb.Table(columns=table["columns"], data=rows)})
-    charts = {name: table_chart(artifact) for name, artifact in tables.items()}
-    charts = {name: chart for name, chart in charts.items() if chart is not None}
-    if charts:
-        run.log(charts)
-    run.finish()
-
-
-def _cell(cell: Any) -> Any:
-    import numpy as np
-    import wandb
-
-    if isinstance(cell, Path):
-        return wandb.Image(str(cell))
-    return wandb.Image(cell) if isinstance(cell, np.ndarray) else cell
+    return run_id.replace("=", "-").replace("+", "-")

@@ -13,6 +13,7 @@ from mmdl.errors import UserError, UserErrors
 from mmdl.runs.changes import FREE
 from mmdl.runs.folder import RunFolder
 from mmdl.runs.moved_paths import moved
+from mmdl.runs.wandb_filing import file_as
 from mmdl.studies.base import Arm, Study
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ def _arm(cfg: DictConfig, name: str, settings: dict[str, Any], run: RunFolder, c
     for key, value in settings.items():
         OmegaConf.update(config, key, value, force_add=True)
     config.study, config.resume, config.allow_changes, config.run = None, None, False, own
-    wandb = (config.get("logger") or {}).get("wandb")
-    if wandb is not None:
-        wandb.run_id = own["id"]
+    file_as(config.get("logger"), "study-arm", run.id, own["id"])
     return Arm(name, settings, config, folder)
 
 
