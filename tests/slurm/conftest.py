@@ -28,7 +28,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED"
 
 
 @pytest.fixture(scope="session")
-def slurm(tmp_path_factory):
+def slurm():
     """A cluster of a ProctrackType, started at its first use."""
     reason = mini_slurm.missing()
     if reason:
@@ -37,7 +37,7 @@ def slurm(tmp_path_factory):
 
     def started(proctrack):
         if proctrack not in clusters:
-            cluster = mini_slurm.MiniSlurm(tmp_path_factory.mktemp("slurm"), proctrack)
+            cluster = mini_slurm.MiniSlurm(proctrack)
             clusters[proctrack] = cluster.__enter__()
         clusters[proctrack].wait_for_idle_nodes()
         return clusters[proctrack]
@@ -57,7 +57,7 @@ class Lab:
 
     def submit(self, *words, **halting):
         """Submit a training, which halts as `halting.py` says; returns the job's id."""
-        setup = [f"cluster.setup=[{EXPORTS!r}]"]
+        setup = [f"cluster.setup=[{EXPORTS!r},'echo begun >> {self.folder}/begun-$SLURM_JOB_ID']"]
         if halting:
             program = self.folder / "halting"
             told = {"HALT_AT": halting.pop("at"), "HALT_FOLDER": self.folder}
@@ -68,6 +68,10 @@ class Lab:
             setup.append(f"cluster.python={program}")
         said = self.mmdl("submit", *TRAINING, *words, "cluster.partition=low", *setup)
         return said.splitlines()[0].split()[1]
+
+    def restarts(self, job):
+        """How often the batch script began anew; Slurm's own count has launches too that failed for its own reasons."""
+        return len((self.folder / f"begun-{job}").read_text().splitlines()) - 1
 
     def mmdl(self, *words, **options):
         """Run mmdl on the controller's host."""

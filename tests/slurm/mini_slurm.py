@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,7 +30,7 @@ CredType=cred/munge
 # A requeued job waits for its old credential to expire: 120 s by default.
 AuthInfo=socket={folder}/munge.socket,cred_expire=5
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool-%n
+SlurmdSpoolDir={folder}/%n
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldTimeout=10
@@ -75,10 +76,13 @@ TRIAL = ("--parsable", "-N2", "-o", "/dev/null", "--wrap", "srun true")
 # Waits until the tests end, in whatever way, and ends what is left in the namespaces.
 REAPER = """
 cat > /dev/null
+folder=$1
+shift
 for name in "$@"; do
   ip netns pids "$name" | xargs -r kill -9
   ip netns del "$name"
 done
+rm -rf "$folder"
 """
 
 
@@ -88,7 +92,7 @@ def remove_leftovers():
         owner = re.fullmatch(r"mmdl(\d+)[lc]-\w+", namespace.name)
         if owner and not Path(f"/proc/{owner[1]}").exists():
             subprocess.run(
-                ["sh", "-c", REAPER, "reaper", namespace.name], stdin=subprocess.DEVNULL, check=False
+                ["sh", "-c", REAPER, "reaper", "", namespace.name], stdin=subprocess.DEVNULL, check=False
             )
 
 
@@ -96,12 +100,11 @@ class MiniSlurm:
     """One cluster; a context manager that starts and stops it.
 
     Args:
-        folder: For its state and logs.
         proctrack: `linuxproc` (a signal reaches every process of a step) or `cgroup` (the tasks only).
     """
 
-    def __init__(self, folder, proctrack):
-        self.folder = Path(folder)
+    def __init__(self, proctrack):
+        self.folder = None
         self.proctrack = proctrack
         self.prefix = f"mmdl{os.getpid()}{proctrack[0]}"
         self.net = "198.51.100"
@@ -142,21 +145,19 @@ class MiniSlurm:
 
     def __enter__(self):
         """Start; a cluster that does not run a job is given up, and another tried."""
-        root = self.folder
-        for attempt in range(2):
-            self.folder = root / str(attempt)
+        for _ in range(2):
             try:
                 return self._up()
             except TimeoutError:
                 continue
-        self.folder = root / "last"
         return self._up()
 
     def _up(self):
-        self.folder.mkdir(parents=True)
+        # Not in the folder of a test: a Unix socket's path has at most 107 characters, of which a name like
+        # h1_12345678.4294967291 takes many; where it is longer, every launch of a job fails without a word of it.
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
         self.folder.chmod(0o755)
-        for name in ("state", "spool-h1", "spool-h2"):
-            (self.folder / name).mkdir()
+        (self.folder / "state").mkdir()
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -175,7 +176,7 @@ class MiniSlurm:
         remove_leftovers()
         names = [self.host(name) for name in (*HOSTS, "switch")]
         self.reaper = subprocess.Popen(
-            ["sh", "-c", REAPER, "reaper", *names],
+            ["sh", "-c", REAPER, "reaper", str(self.folder), *names],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

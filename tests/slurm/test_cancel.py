@@ -17,6 +17,6 @@ def test_a_cancelled_job_stays_cancelled(lab, proctrack):
     facts = here.ended(job)
     time.sleep(10)
     assert here.cluster.job(job)["JobState"] == facts["JobState"] == "CANCELLED", here.log()
-    assert here.cluster.job(job)["Restarts"] == "0"
+    assert here.restarts(job) == 0
     run = here.folder / "runs" / f"slurm-{job}"
     assert json.loads((run / "status.json").read_text())["status"] == "preempted"

@@ -44,7 +44,7 @@ def test_requeue(lab, undisturbed, equal, signal, moment, proctrack):
     here.until_halted(job, 2)
     here.cluster.run("scancel", f"--signal={signal[3:]}", job)
     assert equal(undisturbed, here.finished(job))
-    assert here.cluster.job(job)["Restarts"] == "1"
+    assert here.restarts(job) == 1
     assert [name for name, _ in preempted(here.log())] == [signal]
     assert f"requeued     Slurm job {job}" in here.log()
 
@@ -60,7 +60,7 @@ def test_preemption(lab, undisturbed, equal, moment, proctrack):
     here.until_halted(job, 2)
     here.cluster.run("sbatch", "-p", "high", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
     assert equal(undisturbed, here.finished(job))
-    assert here.cluster.job(job)["Restarts"] == "1"
+    assert here.restarts(job) == 1
     assert [name for name, _ in preempted(here.log())] == ["SIGTERM"]
     assert not list(here.folder.glob("runs/submitted/*/*.failures"))
 
@@ -75,7 +75,7 @@ def test_time_limit(lab, undisturbed, equal, proctrack):
     hours, minutes, _ = here.cluster.job(job)["RunTime"].split(":")
     limit = 60 * int(hours) + int(minutes) + 2
     here.cluster.run("scontrol", "update", f"job={job}", f"TimeLimit={limit}")
-    here.until("requeue", lambda: here.cluster.job(job)["Restarts"] == "1")
+    here.until("requeue", lambda: here.restarts(job) == 1)
     here.cluster.run("scontrol", "update", f"job={job}", "TimeLimit=60")
     assert equal(undisturbed, here.finished(job))
     assert [name for name, _ in preempted(here.log())] == ["SIGUSR1"]
@@ -105,7 +105,7 @@ def test_rank_death(lab, undisturbed, equal, proctrack):
     here = lab(proctrack)
     job = here.submit(TWO, at="step", rank=1, by_dying=1)
     assert equal(undisturbed, here.finished(job))
-    assert here.cluster.job(job)["Restarts"] == "1"
+    assert here.restarts(job) == 1
     assert "failure 1, and another start" in here.log()
     assert resumed(here.log()) == [EPOCH]
 

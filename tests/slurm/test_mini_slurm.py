@@ -12,35 +12,37 @@ PROGRAM = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
 from mini_slurm import MiniSlurm
-with MiniSlurm(sys.argv[2], "linuxproc") as cluster:
+with MiniSlurm("linuxproc") as cluster:
     job = cluster.run("sbatch", "--parsable", "-N2", "-o", "/dev/null", "--wrap", "srun sleep 1000").strip()
     cluster.wait_for(job, ("RUNNING",), seconds=90)
-    print("started", flush=True)
+    print(cluster.folder, flush=True)
     time.sleep(1000)
 """
 
 
-def test_nothing_outlives_a_killed_test(slurm, tmp_path):
-    words = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent), str(tmp_path / "slurm")]
+def test_nothing_outlives_a_killed_test(slurm):
+    words = [sys.executable, "-c", PROGRAM, str(Path(__file__).parent)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as tests:
-        assert tests.stdout.readline() == "started\n"
+        folder = tests.stdout.readline().strip()
+        assert Path(folder, "slurm.conf").is_file()
         assert list(Path("/run/netns").glob(f"mmdl{tests.pid}l-*"))
         tests.send_signal(signal.SIGKILL)
     end = time.monotonic() + 60
-    while left := _left(tests.pid, tmp_path):
+    while left := _left(tests.pid, folder):
         assert time.monotonic() < end, left
         time.sleep(0.2)
 
 
 def _left(pid, folder):
-    """Namespaces of the cluster, and processes that know its folder."""
+    """Namespaces of the cluster, its folder, and processes that know it."""
     found = [str(path) for path in Path("/run/netns").glob(f"mmdl{pid}l-*")]
+    found += [folder] if Path(folder).exists() else []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             known = (path.read_bytes() + path.with_name("cmdline").read_bytes()).decode(errors="replace")
         except OSError:
             continue
-        if str(folder / "slurm") in known:
+        if folder in known:
             found.append(known[:200])
     return found
 
