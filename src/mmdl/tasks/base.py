@@ -335,6 +335,10 @@ class Task(pl.LightningModule):
         if split == self.silent_split:
             return
         note_counts(self.trainer.loggers, {qualified(result, split): result.n for result in results})
+        if results and not final:
+            # The row's own step and epoch: Lightning's is the step before, at the end of an epoch.
+            self.log("step", float(self.trainer.global_step), rank_zero_only=False, batch_size=1)
+            self.log("epoch", float(self.trainer.current_epoch), rank_zero_only=False, batch_size=1)
         # Every rank holds the gathered outputs, so the figures are equal already.
         for result in results:
             self.log(
