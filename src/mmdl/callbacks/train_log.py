@@ -66,7 +66,12 @@ class TrainLog(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock; go on with the interval that a checkpoint has begun."""
         loaded = self._loaded
-        self._step = trainer.global_step if loaded is None else loaded["step"]
+        self._done, self._due = trainer.global_step, False
+        self._step = self._done if loaded is None else loaded["step"]
+        # looked up once: each of these is a chain of properties
+        self._every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        self._max_steps, self._ranks = trainer.max_steps, trainer.world_size
+        self._batch_progress = trainer.fit_loop.epoch_loop.batch_progress
         self._rate_names = rate_names(trainer.optimizers[0].param_groups)
         task: Any = pl_module
         self._total_steps = task.total_steps()
@@ -152,8 +157,12 @@ class TrainLog(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Take the step's rates and its gradient's norm for a row; clipping, which comes after this, takes that too."""
-        if not self._is_due(trainer, trainer.global_step + 1):
+        self._done += 1
+        # no interval goes over an epoch's end
+        last = self._batch_progress.is_last_batch or self._done == self._max_steps
+        if not last and self._done - self._step < self._every:
             return
+        self._due = True
         self._norm = None
         self._rates = [float(group["lr"]) for group in optimizer.param_groups]
         if trainer.gradient_clip_val and trainer.gradient_clip_algorithm in (None, "norm"):
@@ -170,7 +179,7 @@ class TrainLog(Callback):
             detached = value.detach()
             self._sums[name] = self._sums[name] + detached if name in self._sums else detached
         self._batches += 1
-        if trainer.world_size == 1:
+        if self._ranks == 1:
             samples = pl_module.count(batch)  # type: ignore[operator]
         else:
             samples = trainer.datamodule.share(batch_idx)[1]  # type: ignore[attr-defined]
@@ -178,17 +187,12 @@ class TrainLog(Callback):
         self.totals.samples += samples
         self.totals.flops += samples * self._flops
         self._batch_end = time.perf_counter()
-        if self._is_due(trainer, trainer.global_step):
-            self._step = trainer.global_step
+        if self._due:
+            self._due, self._step = False, self._done
             self._write(trainer, pl_module)
             self._reset()
         if self._batch_end - self._told >= TELL_EVERY:
             self._tell(trainer)
-
-    def _is_due(self, trainer: pl.Trainer, step: int) -> bool:
-        """Whether a row is written after so many optimizer steps: no interval goes over an epoch's end."""
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        return step - self._step >= every or trainer.is_last_batch or step == trainer.max_steps
 
     # -- a row ------------------------------------------------------------------------------------------------------
 
@@ -238,7 +242,6 @@ class TrainLog(Callback):
             "total_steps": self._total_steps,
             "epoch": trainer.current_epoch,
             "max_epochs": trainer.max_epochs,
-            "time": time.time(),
             "samples_per_s": self.latest.get("train/samples_per_s"),
         }
         write_progress(self.progress, facts)

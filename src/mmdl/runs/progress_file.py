@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,9 +18,9 @@ def write_progress(path: Path, facts: Mapping[str, Any]) -> None:
 
     Args:
         path: `progress.json` of the run folder.
-        facts: `step`, `total_steps`, `epoch`, `max_epochs`, `time` (seconds since 1970), `samples_per_s`.
+        facts: `step`, `total_steps`, `epoch`, `max_epochs`, `samples_per_s`; the `time` now (since 1970) is added.
     """
     temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
     with suppress(OSError):
-        temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps({**facts, "time": time.time()}) + "\n", encoding="utf-8")
         temporary.replace(path)
