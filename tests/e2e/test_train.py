@@ -7,6 +7,7 @@ from safetensors.torch import load_file
 
 from mmdl.errors import UserError
 from mmdl.runs.checkpoint_io import newest_valid, read_checkpoint
+from mmdl.runs.jsonl_logger import read_metrics
 
 QUICK = ("+experiment=vqa", "quick=true", "logger=none")
 
@@ -98,6 +99,20 @@ def test_one_seed_gives_the_same_run_and_another_does_not(tmp_path, run_command)
     assert first == second
     one, other = final(tmp_path, "a"), final(tmp_path, "c")
     assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_accumulated_batches_are_logged_with_their_own_mean_loss(tmp_path, run_command):
+    """Lightning hands callbacks the loss over the number of batches."""
+    losses = []
+    for batches in (1, 2):
+        words = ("+experiment=mnist", "data=digits", "quick=true", "logger=none", "optimizer.lr=1e-12")
+        run_command(
+            *("train", *words, f"trainer.accumulate_grad_batches={batches}", "trainer.precision=32-true"),
+            *(f"run.root={tmp_path}", f"run.id=by-{batches}", "trainer.max_epochs=1"),
+        )
+        rows = read_metrics(tmp_path / f"by-{batches}" / "metrics.jsonl")
+        losses.append([row["train/loss"] for row in rows if "train/loss" in row])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_an_id_that_is_taken_is_refused_before_anything_is_made(trained, run_command):

@@ -206,6 +206,8 @@ class TrainLog(Callback):
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         figures = {f"train/{name}": value / self._batches for name, value in self._joined(trainer).items()}
+        if "train/loss" in figures:  # the others come as the task gave them
+            figures["train/loss"] *= trainer.accumulate_grad_batches
         elapsed = max(1e-9, time.perf_counter() - self._since)
         figures["train/learning_rate"] = max(self._rates)
         for name, number in self._rate_names.items():
