@@ -182,7 +182,7 @@ def _write_and_explain(
     figures: Mapping[str, Result],
 ) -> list[Artifact]:
     """Predictions and evaluation, under a name for the data, and the lines beside the figures; returns its files."""
-    from mmdl.runs.evaluation import evaluation_lines, write_evaluation
+    from mmdl.runs.evaluation import evaluation_lines, write_baselines, write_evaluation
     from mmdl.runs.files import write_json
 
     split = task.eval_split
@@ -190,6 +190,7 @@ def _write_and_explain(
     predictions = output or run.predictions
     predictions.mkdir(parents=True, exist_ok=True)
     data.write_predictions(predictions, name, task.outputs, split)
+    write_baselines(task, predictions, name)
     folder = (output / "evaluation" if output else run.evaluation) / name
     written = write_evaluation(task, folder)
     found = {key: {"value": f.value, "n": f.n, "ci95": f.ci95} for key, f in figures.items()}

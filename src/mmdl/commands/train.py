@@ -350,12 +350,13 @@ def _finish(
     """Write summary, predictions and evaluation, end the loggers; returns the card."""
     from mmdl.runs.card import card
     from mmdl.runs.data_report import write_data_report
-    from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_evaluation
+    from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_baselines, write_evaluation
     from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_end import finish_wandb
 
     split = "test" if data.has_split("test") else "val"
     data.write_predictions(run.predictions, split, task.outputs, split)
+    write_baselines(task, run.predictions, split)
     figures |= {"parameters": _figure(float(sum(p.numel() for p in task.model.parameters())))}
     run.write_summary(figures)
     write_data_report(run.data_report_file, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -34,6 +34,9 @@ from mmdl.data.shard_dataset import ShardDataset, ShardView
 from mmdl.data.shard_index import ShardIndex
 from mmdl.data.vqa_dataset import Tokenizer
 from mmdl.errors import UserError
+
+if TYPE_CHECKING:
+    from mmdl.runs.item_files import Predictions
 
 __all__ = ["CaptionDataModule", "CaptionDataOptions", "CaptionSource", "OnBadSample"]
 
@@ -382,3 +385,11 @@ class CaptionDataModule(DataModule):
         """The first images of a batch by id."""
         ids = self._index(split).image_ids
         return "images " + ", ".join(str(ids[row]) for row in rows[:5].tolist()) + ", ..." * (len(rows) > 5)
+
+    def predictions(
+        self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None
+    ) -> list[Predictions]:
+        """What each caption and each image finds; none of a split that is read while training."""
+        from mmdl.runs.retrieval_predictions import retrieval_predictions
+
+        return retrieval_predictions(self.indexes[split], outputs, chosen) if split in self.indexes else []
