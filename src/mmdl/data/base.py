@@ -17,6 +17,7 @@ from mmdl.data.batch_loader import WORKER_TIMEOUT_S, BatchLoader
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
 
 if TYPE_CHECKING:
+    from mmdl.data.item_pictures import ItemPictures
     from mmdl.runs.item_files import Predictions
 
 __all__ = ["WORKER_TIMEOUT_S", "DataModule"]
@@ -174,6 +175,10 @@ class DataModule(pl.LightningDataModule):
             chosen: Only those of these rows; None: all.
         """
         return []
+
+    def pictures(self, split: str) -> ItemPictures | None:
+        """The images of a split for people, by the keys that predictions name them with; None: it has none."""
+        return None
 
     def load_vocabularies(self, state: dict[str, Any]) -> None:
         """Take the vocabularies of a checkpoint instead of deriving them; call before `setup`."""

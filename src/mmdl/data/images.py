@@ -22,8 +22,10 @@ from mmdl.data.image_decoding import RESIDENT_SHARE, ImageView, decoded_dataset
 from mmdl.data.image_files import PathFiles
 from mmdl.data.image_options import ImageDataOptions, OnBadSample
 from mmdl.data.image_split import ImageSource, ImageSplit
+from mmdl.data.item_pictures import ItemPictures
 from mmdl.data.sampler import IntArray, rows_of
 from mmdl.errors import UserError
+from mmdl.runs.item_records import repeats
 
 if TYPE_CHECKING:
     from mmdl.runs.item_files import Predictions
@@ -362,6 +364,13 @@ class ImageDataModule(DataModule):
         """The first images of a batch by id."""
         ids = self.dataset(split).split.ids
         return "images " + ", ".join(ids[row] for row in rows[:5].tolist()) + ", ..." * (len(rows) > 5)
+
+    def pictures(self, split: str) -> ItemPictures:
+        """The images of a split."""
+        dataset = self.dataset(split)
+        ids = [str(own) for own in dataset.split.ids]
+        keys = [own if n == 1 else f"{own}#{n}" for own, n in zip(ids, repeats(ids), strict=True)]
+        return ItemPictures(keys, dataset.split.files, dataset.pixels)
 
     def predictions(
         self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None

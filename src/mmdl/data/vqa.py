@@ -13,6 +13,7 @@ from mmdl.batch import VQABatch
 from mmdl.data.answers import AnswerVocabulary, SoftTargets
 from mmdl.data.base import WORKER_TIMEOUT_S, DataModule
 from mmdl.data.cache import PixelCache, PixelFiles, Resize
+from mmdl.data.item_pictures import ItemPictures
 from mmdl.data.sampler import IntArray, rows_of
 from mmdl.data.vqa_dataset import Tokenizer, VQADataset
 from mmdl.data.vqa_index import VQAIndex
@@ -338,6 +339,12 @@ class VQADataModule(DataModule):
                 "out_of_vocabulary": lost,
             },
         )
+
+    def pictures(self, split: str) -> ItemPictures:
+        """The images of a split, each once."""
+        dataset = self.dataset(split)
+        index = dataset.index
+        return ItemPictures(index.image_keys, index.image_paths, dataset.pixels)
 
     def predictions(
         self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None
