@@ -32,6 +32,7 @@ from mmdl.errors import UserError, UserErrors
 from mmdl.instantiate import instantiate
 from mmdl.runs.evaluation import check_evaluators
 from mmdl.runs.folder import RunFolder
+from mmdl.runs.media_limits import media_errors
 from mmdl.strategies.limits import sharding_errors
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def check_config(cfg: DictConfig) -> None:
         UserErrors: all of them.
     """
     errors = require_parts(cfg) + averaging_errors(cfg) + sharding_errors(cfg) + static_errors(cfg)
+    errors += media_errors(cfg.get("media"))
     if errors:
         raise UserErrors(errors)
 

@@ -41,6 +41,7 @@ from mmdl.assembly import (
 from mmdl.clusters.launch import under_srun, under_torchrun
 from mmdl.errors import UserError, UserErrors, nearest
 from mmdl.instantiate import instantiate
+from mmdl.runs.media_limits import MediaLimits, media_errors
 from mmdl.runs.redact import redact
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def main(cfg: DictConfig) -> float | None:
     others = _take_evaluators(cfg, config)
     # the training's own don't count here; what these refer to stands in the run's configuration
     config.logger = OmegaConf.to_container(cfg.logger, resolve=False) if cfg.get("logger") else {}
-    if errors := static_errors(config):
+    if cfg.get("media") is not None:
+        config.media = OmegaConf.merge(config.get("media") or {}, cfg.media)
+    if errors := static_errors(config) + media_errors(config.get("media")):
         raise UserErrors(errors)
     import lightning.pytorch as pl
 
@@ -115,7 +118,7 @@ def main(cfg: DictConfig) -> float | None:
         recorded = {} if others_data or others else task.recorded
         _print_figures(figures, recorded, headlines(task, split))
         name = "-".join([*([others_data] if others_data else []), split, *others])
-        written = _write_and_explain(cfg, task, data, loaded.run, name, figures)
+        written = _write_and_explain(cfg, config, task, data, loaded.run, name, figures)
         _send(config, loaded.run, name, figures, written)
     main_figure = figures.get(str(config.monitor.name).replace("val/", f"{split}/", 1))
     return main_figure.value if main_figure else None
@@ -175,6 +178,7 @@ def _print_figures(
 
 def _write_and_explain(
     cfg: DictConfig,
+    config: DictConfig,
     task: Task,
     data: DataModule,
     run: RunFolder,
@@ -182,14 +186,18 @@ def _write_and_explain(
     figures: Mapping[str, Result],
 ) -> list[Artifact]:
     """Predictions and evaluation, under a name for the data, and the lines beside the figures; returns its files."""
-    from mmdl.runs.evaluation import evaluation_lines, write_evaluation
+    from mmdl.runs.evaluation import evaluation_lines, write_baselines, write_evaluation
     from mmdl.runs.files import write_json
+    from mmdl.runs.item_images import keep_item_images
 
     split = task.eval_split
     output = Path(cfg.output).expanduser() if cfg.output else None
     predictions = output or run.predictions
     predictions.mkdir(parents=True, exist_ok=True)
     data.write_predictions(predictions, name, task.outputs, split)
+    write_baselines(task, predictions, name)
+    limits = MediaLimits.of(config.get("media"))
+    keep_item_images((output or run.path) / "media" / "items", predictions, name, data, split, limits)
     folder = (output / "evaluation" if output else run.evaluation) / name
     written = write_evaluation(task, folder)
     found = {key: {"value": f.value, "n": f.n, "ci95": f.ci95} for key, f in figures.items()}

@@ -55,6 +55,7 @@ from mmdl.runs.handing_back import (
     wait_for_ranks,
 )
 from mmdl.runs.launched_ranks import end_with_rank_0, report_dead_ranks
+from mmdl.runs.media_limits import MediaLimits
 from mmdl.runs.opening import check_data, named_presets, open_run
 from mmdl.runs.shared_id import meet_anew, remember_begun
 from mmdl.runs.stop_signals import children_deaf, stop_signals
@@ -350,15 +351,18 @@ def _finish(
     """Write summary, predictions and evaluation, end the loggers; returns the card."""
     from mmdl.runs.card import card
     from mmdl.runs.data_report import write_data_report
-    from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_evaluation
+    from mmdl.runs.evaluation import evaluation_lines, headlines, named, write_baselines, write_evaluation
+    from mmdl.runs.item_images import keep_item_images
     from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_end import finish_wandb
 
     split = "test" if data.has_split("test") else "val"
     data.write_predictions(run.predictions, split, task.outputs, split)
+    write_baselines(task, run.predictions, split)
     figures |= {"parameters": _figure(float(sum(p.numel() for p in task.model.parameters())))}
     run.write_summary(figures)
     write_data_report(run.data_report_file, data)
+    keep_item_images(run.item_images, run.predictions, split, data, split, MediaLimits.of(cfg.get("media")))
     written = write_evaluation(task, run.evaluation / split)
     run.write_status("finished")
     log_images(loggers, named(written, ".png", f"{split}_figures"), int(figures["steps"]["value"]))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import lightning.pytorch as pl
 import numpy as np
@@ -15,6 +15,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmdl.data.batch_loader import WORKER_TIMEOUT_S, BatchLoader
 from mmdl.data.sampler import GroupedBatchSampler, IntArray
+
+if TYPE_CHECKING:
+    from mmdl.data.item_pictures import ItemPictures
+    from mmdl.runs.item_files import Predictions
 
 __all__ = ["WORKER_TIMEOUT_S", "DataModule"]
 
@@ -152,8 +156,28 @@ class DataModule(pl.LightningDataModule):
 
     def write_predictions(
         self, folder: Path, name: str, outputs: Mapping[str, np.ndarray[Any, Any]], split: str
-    ) -> dict[str, Any] | None:
-        """Write predictions per sample under a name; returns columns and rows of a table for the tracker."""
+    ) -> None:
+        """Write predictions per sample under a name, one record a line, and beside each file what it holds."""
+        from mmdl.runs.item_files import write_items
+
+        for kind, metric, records, suffix in self.predictions(split, outputs):
+            path = folder / f"{name}{suffix}.jsonl"
+            write_items(path, records, kind=kind, split=split, metric=metric)
+
+    def predictions(
+        self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None
+    ) -> list[Predictions]:
+        """Predictions per sample with their scores; without outputs, none.
+
+        Args:
+            split: Which split the outputs are of.
+            outputs: Of the task, as evaluators see them.
+            chosen: Only those of these rows; None: all.
+        """
+        return []
+
+    def pictures(self, split: str) -> ItemPictures | None:
+        """The images of a split for people, by the keys that predictions name them with; None: it has none."""
         return None
 
     def load_vocabularies(self, state: dict[str, Any]) -> None:

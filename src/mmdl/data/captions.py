@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from torch import Tensor
@@ -23,11 +23,13 @@ from mmdl.data.caption_dataset import CaptionDataset, EpochRows, EpochSampler
 from mmdl.data.caption_index import CaptionIndex
 from mmdl.data.caption_options import CaptionDataOptions, OnBadSample
 from mmdl.data.caption_pixels import CaptionView, caption_pixels
+from mmdl.data.caption_source import CaptionSource
 from mmdl.data.caption_texts import caption_texts
 from mmdl.data.duplicates import shared_files
 from mmdl.data.equal_images import equal_images
 from mmdl.data.every_split import every_split
 from mmdl.data.image_files import ListedFiles
+from mmdl.data.item_pictures import ItemPictures
 from mmdl.data.pixels import Pixels
 from mmdl.data.sampler import IntArray, spread_rows
 from mmdl.data.shard_dataset import ShardDataset, ShardView
@@ -35,23 +37,13 @@ from mmdl.data.shard_index import ShardIndex
 from mmdl.data.vqa_dataset import Tokenizer
 from mmdl.errors import UserError
 
+if TYPE_CHECKING:
+    from mmdl.runs.item_files import Predictions
+
 __all__ = ["CaptionDataModule", "CaptionDataOptions", "CaptionSource", "OnBadSample"]
 
 STATISTICS_FROM = 2_000
 """Training images whose mean stands for that of all, for augmentations that fill with it."""
-
-
-class CaptionSource(Protocol):
-    """Where the captioned images come from."""
-
-    def prepare(self) -> None:
-        """Make or fetch the files; called on one process at a time."""
-
-    def index(self, split: str) -> CaptionIndex | ShardIndex | None:
-        """The validated index of `train`, `val` or `test`; None where the source has no such split.
-
-        Training samples of a `ShardIndex` are read while training; evaluation needs a `CaptionIndex`.
-        """
 
 
 class CaptionDataModule(DataModule):
@@ -382,3 +374,18 @@ class CaptionDataModule(DataModule):
         """The first images of a batch by id."""
         ids = self._index(split).image_ids
         return "images " + ", ".join(str(ids[row]) for row in rows[:5].tolist()) + ", ..." * (len(rows) > 5)
+
+    def pictures(self, split: str) -> ItemPictures | None:
+        """The images of a split; none of one that is read while training."""
+        if split not in self.indexes:
+            return None
+        index = self.indexes[split]
+        return ItemPictures([str(own) for own in index.image_ids], index.files, self.datasets[split].pixels)
+
+    def predictions(
+        self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None
+    ) -> list[Predictions]:
+        """What each caption and each image finds; none of a split that is read while training."""
+        from mmdl.runs.retrieval_predictions import retrieval_predictions
+
+        return retrieval_predictions(self.indexes[split], outputs, chosen) if split in self.indexes else []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,8 +22,13 @@ from mmdl.data.image_decoding import RESIDENT_SHARE, ImageView, decoded_dataset
 from mmdl.data.image_files import PathFiles
 from mmdl.data.image_options import ImageDataOptions, OnBadSample
 from mmdl.data.image_split import ImageSource, ImageSplit
-from mmdl.data.sampler import IntArray
+from mmdl.data.item_pictures import ItemPictures
+from mmdl.data.sampler import IntArray, rows_of
 from mmdl.errors import UserError
+from mmdl.runs.item_records import repeats
+
+if TYPE_CHECKING:
+    from mmdl.runs.item_files import Predictions
 
 __all__ = ["ImageDataModule", "ImageDataOptions", "OnBadSample"]
 
@@ -361,17 +365,25 @@ class ImageDataModule(DataModule):
         ids = self.dataset(split).split.ids
         return "images " + ", ".join(ids[row] for row in rows[:5].tolist()) + ", ..." * (len(rows) > 5)
 
-    def write_predictions(
-        self, folder: Path, name: str, outputs: Mapping[str, np.ndarray[Any, Any]], split: str
-    ) -> dict[str, Any] | None:
-        """`<name>.jsonl`, one object an image; returns a table with images, the worst mistakes first."""
-        from mmdl.runs.image_predictions import image_records, image_table
-        from mmdl.runs.predictions import write_predictions
+    def pictures(self, split: str) -> ItemPictures:
+        """The images of a split."""
+        dataset = self.dataset(split)
+        ids = [str(own) for own in dataset.split.ids]
+        keys = [own if n == 1 else f"{own}#{n}" for own, n in zip(ids, repeats(ids), strict=True)]
+        return ItemPictures(keys, dataset.split.files, dataset.pixels)
+
+    def predictions(
+        self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None
+    ) -> list[Predictions]:
+        """One record an image."""
+        from mmdl.runs.image_predictions import image_records
+        from mmdl.runs.item_files import Predictions
 
         if not outputs:
-            return None
-        write_predictions(folder / f"{name}.jsonl", image_records(self, split, outputs))
-        return image_table(self, split, outputs)
+            return []
+        if chosen is not None:
+            outputs = rows_of(outputs, chosen)
+        return [Predictions("classification", "accuracy", image_records(self, split, outputs))]
 
 
 def _hash(classes: Sequence[str]) -> str:

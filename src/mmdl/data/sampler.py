@@ -6,8 +6,9 @@ order at batch `n`, on any number of ranks or loader workers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,20 @@ def spread_rows(count: int, most: int | None = None) -> IntArray:
     """
     wanted = count if most is None else min(count, most)
     return np.unique(np.linspace(0, count - 1, wanted).astype(np.int64))
+
+
+def rows_of(outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray) -> dict[str, np.ndarray[Any, Any]]:
+    """The outputs of some rows of a split, in their order; rows that were not evaluated are left out.
+
+    Args:
+        outputs: Arrays by name, one row a sample, which `rows` names.
+        chosen: `(n,)` int64.
+
+    >>> rows_of({"rows": np.array([4, 6]), "x": np.array([0.4, 0.6])}, np.array([6, 7]))["x"].tolist()
+    [0.6]
+    """
+    own = np.isin(outputs["rows"], chosen)
+    return {name: value[own] for name, value in outputs.items()}
 
 
 class GroupedBatchSampler(Sampler[IntArray]):

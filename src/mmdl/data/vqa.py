@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,16 @@ from mmdl.batch import VQABatch
 from mmdl.data.answers import AnswerVocabulary, SoftTargets
 from mmdl.data.base import WORKER_TIMEOUT_S, DataModule
 from mmdl.data.cache import PixelCache, PixelFiles, Resize
-from mmdl.data.sampler import IntArray
+from mmdl.data.item_pictures import ItemPictures
+from mmdl.data.sampler import IntArray, rows_of
 from mmdl.data.vqa_dataset import Tokenizer, VQADataset
 from mmdl.data.vqa_index import VQAIndex
 from mmdl.errors import UserError, UserErrors
 from mmdl.metrics.vqa_accuracy import applied_rule
 from mmdl.runs.files import write_json
+
+if TYPE_CHECKING:
+    from mmdl.runs.item_files import Predictions
 
 OnBadSample = Literal["raise", "skip"]
 
@@ -336,18 +340,35 @@ class VQADataModule(DataModule):
             },
         )
 
-    def write_predictions(
-        self, folder: Path, name: str, outputs: Mapping[str, np.ndarray[Any, Any]], split: str
-    ) -> dict[str, Any] | None:
-        """`<name>.jsonl`, and `<name>_results.json` in the official format; returns a table with images."""
-        from mmdl.runs.predictions import vqa_predictions, vqa_table, write_predictions, write_vqa_results
+    def pictures(self, split: str) -> ItemPictures:
+        """The images of a split, each once."""
+        dataset = self.dataset(split)
+        index = dataset.index
+        return ItemPictures(index.image_keys, index.image_paths, dataset.pixels)
+
+    def predictions(
+        self, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], chosen: IntArray | None = None
+    ) -> list[Predictions]:
+        """One record a question."""
+        from mmdl.runs.item_files import Predictions
+        from mmdl.runs.predictions import vqa_predictions
 
         if not outputs:
-            return None
-        records = list(vqa_predictions(self, split, outputs))
-        write_predictions(folder / f"{name}.jsonl", records)
-        write_vqa_results(folder / f"{name}_results.json", records)
-        return vqa_table(self, split, outputs)
+            return []
+        if chosen is not None:
+            outputs = rows_of(outputs, chosen)
+        return [Predictions("vqa", "vqa_accuracy", list(vqa_predictions(self, split, outputs)))]
+
+    def write_predictions(
+        self, folder: Path, name: str, outputs: Mapping[str, np.ndarray[Any, Any]], split: str
+    ) -> None:
+        """`<name>.jsonl` with what it holds beside it, and `<name>_results.json` in the official format."""
+        from mmdl.runs.item_files import write_items
+        from mmdl.runs.predictions import write_vqa_results
+
+        for kind, metric, records, _ in self.predictions(split, outputs):
+            write_items(folder / f"{name}.jsonl", records, kind=kind, split=split, metric=metric)
+            write_vqa_results(folder / f"{name}_results.json", records)
 
     def out_of_vocabulary(self, split: str) -> npt.NDArray[np.int64]:
         """`(n,)` rows of the questions that no answer of the vocabulary can score on."""

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mmdl.data.columns import Column, id_array, one_array, update_digest
+from mmdl.data.image_keys import image_keys
 from mmdl.errors import UserError
 
 IntArray = npt.NDArray[np.int64]
@@ -158,6 +159,11 @@ class VQAIndex:
     def image_paths(self) -> list[str]:
         """`I` absolute paths of the image files."""
         return [os.path.join(self.root, path) for path in self._column("images", "path")]  # noqa: PTH118
+
+    @cached_property
+    def image_keys(self) -> list[str]:
+        """`I` short names of the images, which don't change with the folder: base names, where these are unique."""
+        return image_keys(self.image_paths)
 
     @cached_property
     def answer_counts(self) -> dict[int, int]:

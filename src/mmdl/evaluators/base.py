@@ -91,6 +91,9 @@ class Evaluator(Protocol):
         with the same context, on one rank.
     `write(context, folder) -> Iterator[Artifact]`
         Writes files into `folder` after `run` was called with the same context; on one rank, in a final evaluation.
+    `baselines(context) -> Iterator[tuple[str, Predictions]]`
+        What baselines predict of each item, by name, in the form of the run's own predictions (`mmdl.runs.item_files`);
+        after `run` was called with the same context, on one rank, in a final evaluation.
     `notes(context) -> Iterator[str]`
         Lines for a person beside the figures of a final evaluation; likewise after `run`, on one rank.
     `table(context) -> Iterator[str]`

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from mmdl.evaluators.classified import Classified, classified
 from mmdl.metrics.bootstrap import bootstrap_interval
 from mmdl.metrics.threshold_sweep import ThresholdSweep, best_f1_threshold, threshold_sweep
 from mmdl.metrics.top_k_accuracy import top_k_accuracy
+from mmdl.runs.image_predictions import constant_records
+from mmdl.runs.item_files import Predictions
 
 TOP = 5
 
@@ -162,12 +165,23 @@ class ClassificationEvaluator:
         assert self._threshold is not None
         return threshold_sweep(found.positive_scores, found.is_positive, np.array([self._threshold[0]]))
 
-    def _baseline(self, found: Classified, context: EvaluationContext) -> Result:
-        """Always answering with the most common class of the training images; without those, of the split itself."""
+    def baselines(self, context: EvaluationContext) -> Iterator[tuple[str, Predictions]]:
+        """What always answering with the most common class says of each image."""
+        if len(context.outputs.get("labels", ())):
+            assert isinstance(context.data, ImageDataModule)
+            counts = self._counts(self._measure(context), context)
+            records = constant_records(context.data, context.split, context.outputs["rows"], counts)
+            yield "most_common", Predictions("classification", "accuracy", records)
+
+    def _counts(self, found: Classified, context: EvaluationContext) -> np.ndarray[Any, Any]:
+        """`(K,)` training images of each class; without those, of the split itself."""
         assert isinstance(context.data, ImageDataModule)
         counts = context.data.train_counts
-        if counts is None:
-            counts = found.scores.support
+        return found.scores.support if counts is None else counts
+
+    def _baseline(self, found: Classified, context: EvaluationContext) -> Result:
+        """Always answering with the most common class."""
+        counts = self._counts(found, context)
         share = int(found.scores.support[counts.argmax()]) / found.count
         return Result("baseline/most_common/accuracy", share, found.count)
 

@@ -16,6 +16,7 @@ from mmdl.evaluators.base import Artifact, EvaluationContext, Result
 from mmdl.evaluators.retrieval_pictures import retrieval_pictures
 from mmdl.metrics.bootstrap import bootstrap_interval
 from mmdl.metrics.chance_hit_rate import chance_hit_rate
+from mmdl.metrics.occurrences import occurrences
 from mmdl.metrics.retrieval_ranks import retrieval_ranks
 
 DIRECTIONS = ("text_to_image", "image_to_text")
@@ -115,7 +116,7 @@ class RetrievalEvaluator:
                 yield Result(f"{direction}/recall@{k}", float(hits.mean()), len(hits), interval)
             yield Result(f"{direction}/median_rank", float(np.median(ranks)) + 1, len(ranks))
             if context.final:
-                right = _occurrences(groups, item_groups)
+                right = occurrences(groups, item_groups)
                 for k in self.ks:
                     chance = chance_hit_rate(right, len(item_groups), k)
                     yield Result(f"baseline/chance/{direction}/recall@{k}", chance, len(ranks))
@@ -196,10 +197,3 @@ def _fold(gallery: Gallery, start: int, stop: int) -> Gallery:
         rows,
         gallery.text_rows[own],
     )
-
-
-def _occurrences(wanted: NDArray[np.int64], among: NDArray[np.int64]) -> NDArray[np.int64]:
-    """`(Q,)` how often each of `wanted` occurs in `among`; without a table of all pairs."""
-    values, counts = np.unique(among, return_counts=True)
-    places = np.searchsorted(values, wanted).clip(max=len(values) - 1)
-    return np.where(values[places] == wanted, counts[places], 0).astype(np.int64)

@@ -11,12 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from mmdl.data.answers import majority_answer
+from mmdl.data.sampler import IntArray
 from mmdl.data.vqa import VQADataModule
 from mmdl.data.vqa_dataset import VQADataset
 from mmdl.evaluators.base import EvaluationContext, Result
 from mmdl.evaluators.vqa_accuracy import score_answers
 from mmdl.metrics.bootstrap import bootstrap_interval
 from mmdl.progress_bar import ProgressBar
+from mmdl.runs.item_files import Predictions
+from mmdl.runs.predictions import vqa_predictions
+
+TOP = 5
+"""Answers of a question that are kept."""
 
 
 class QuestionOnly(nn.Module):
@@ -73,6 +79,7 @@ class VQABaselines:
         self.learning_rate = learning_rate
         self.seed = seed
         self.resamples = resamples
+        self._found: dict[str, tuple[list[str], dict[str, np.ndarray[Any, Any]]]] = {}
 
     def run(self, context: EvaluationContext) -> Iterator[Result]:
         """Yield `baseline/most_common/vqa_accuracy` and `baseline/question_only/vqa_accuracy`."""
@@ -86,16 +93,36 @@ class VQABaselines:
             return
         rows = np.arange(len(test.index), dtype=np.int64)
         counts = Counter(majority_answer(answers) for answers in train.index.answers if answers)
-        common = counts.most_common(1)[0][0]
-        yield self._result("most_common", test, rows, [common] * len(rows))
-        columns = self._question_only(train, test, data.num_answers, context)
-        words = data.vocabulary.answers
-        predictions = [words[column] for column in columns[test.text_of].tolist()]
-        yield self._result("question_only", test, rows, predictions)
+        common, share = counts.most_common(1)[0][0], counts.most_common(1)[0][1] / counts.total()
+        always = np.zeros((len(rows), 1), dtype=np.int64), np.full((len(rows), 1), share)
+        self._keep("most_common", rows, [common], *always)
+        yield self._result("most_common", test, rows)
+        answers, probabilities = self._question_only(train, test, data.num_answers, context)
+        found = answers[test.text_of], probabilities[test.text_of]
+        self._keep("question_only", rows, data.vocabulary.answers, *found)
+        yield self._result("question_only", test, rows)
 
-    def _result(
-        self, name: str, test: VQADataset, rows: np.ndarray[Any, Any], predictions: list[str]
-    ) -> Result:
+    def baselines(self, context: EvaluationContext) -> Iterator[tuple[str, Predictions]]:
+        """What each of the two answered to every question."""
+        assert isinstance(context.data, VQADataModule)
+        for name, (words, outputs) in self._found.items():
+            records = list(vqa_predictions(context.data, context.split, outputs, words))
+            yield name, Predictions("vqa", "vqa_accuracy", records)
+
+    def _keep(
+        self,
+        name: str,
+        rows: IntArray,
+        words: list[str],
+        answers: IntArray,
+        probabilities: np.ndarray[Any, Any],
+    ) -> None:
+        """Remember what a baseline said, as a task gives its outputs."""
+        self._found[name] = words, {"rows": rows, "answers": answers, "probabilities": probabilities}
+
+    def _result(self, name: str, test: VQADataset, rows: IntArray) -> Result:
+        words, outputs = self._found[name]
+        predictions = [words[column] for column in outputs["answers"][:, 0].tolist()]
         scores = score_answers(test.index, rows, predictions)
         scored = ~np.isnan(scores)
         interval = bootstrap_interval(
@@ -107,8 +134,8 @@ class VQABaselines:
 
     def _question_only(
         self, train: VQADataset, test: VQADataset, num_answers: int, context: EvaluationContext
-    ) -> np.ndarray[Any, Any]:
-        """`(T,)` column of the best answer for each distinct test question."""
+    ) -> tuple[IntArray, np.ndarray[Any, Any]]:
+        """`(T, k)` columns of the best answers for each distinct test question, and their probabilities."""
         device = context.task.device
         # The loss is linear in the targets, so questions with the same text can be joined into one row with their
         # mean target and a weight: the same optimum, at a fraction of the work.
@@ -121,10 +148,11 @@ class VQABaselines:
             model.eval()
             with torch.no_grad():
                 best = [
-                    model(ids.to(device), mask.to(device)).argmax(-1).cpu()
+                    model(ids.to(device), mask.to(device)).float().topk(min(TOP, num_answers))
                     for ids, mask in zip(test.ids.split(2048), test.mask.split(2048), strict=True)
                 ]
-        return torch.cat(best).numpy()
+        answers = torch.cat([part.indices for part in best]).cpu().numpy()
+        return answers, torch.cat([part.values for part in best]).sigmoid().cpu().numpy()
 
     def _fit(
         self,

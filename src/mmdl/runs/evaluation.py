@@ -45,6 +45,25 @@ def write_evaluation(task: Task, folder: Path) -> list[Artifact]:
     return written
 
 
+def write_baselines(task: Task, folder: Path, name: str) -> None:
+    """Write what baselines predict of each item, as `<name>_baseline_<its name>.jsonl`; call it on one rank.
+
+    Args:
+        task: Has been evaluated.
+        folder: Of the predictions.
+        name: Of the run's own predictions.
+    """
+    from mmdl.runs.item_files import write_items
+
+    context = task.context
+    for evaluator in task.evaluators.values():
+        if context is None or context.split not in evaluator.splits or not hasattr(evaluator, "baselines"):
+            continue
+        for label, (kind, metric, records, _) in evaluator.baselines(context):
+            path = folder / f"{name}_baseline_{label}.jsonl"
+            write_items(path, records, kind=kind, split=context.split, metric=metric, baseline=label)
+
+
 def named(written: Iterable[Artifact], suffix: str, prefix: str) -> dict[str, Artifact]:
     """The files of one kind under the names that trackers give them.
 

@@ -150,6 +150,11 @@ class RunFolder:
         return self.path / "predictions"
 
     @property
+    def item_images(self) -> Path:
+        """Folder of the images of test items."""
+        return self.path / "media" / "items"
+
+    @property
     def stacks(self) -> Path:
         """Folder of what ranks wrote that hung, or lost another."""
         return self.path / "stacks"

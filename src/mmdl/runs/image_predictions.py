@@ -1,4 +1,4 @@
-"""Predictions of a classifier per image, and the table for the tracker."""
+"""Predictions of a classifier per image."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mmdl.data.images import ImageDataModule
 
 TOP = 5
+CHUNK = 4096
+"""Images that are ranked at once: with many classes the order of all takes more memory than the probabilities."""
 
 
 def image_records(
@@ -27,44 +29,48 @@ def image_records(
     """
     classes, ids = data.classes, data.dataset(split).split.ids
     labels = data.dataset(split).split.labels
-    probabilities = outputs["probabilities"]
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
-    chances = np.take_along_axis(probabilities, best, axis=1)
     records = []
-    for row, columns, values in zip(outputs["rows"].tolist(), best.tolist(), chances.tolist(), strict=True):
-        label = int(labels[row])
-        records.append(
-            {
-                "id": ids[row],
-                "label": classes[label] if label >= 0 else None,
-                "prediction": classes[columns[0]],
-                "correct": columns[0] == label if label >= 0 else None,
-                "top": top_items("class", classes, columns, values),
-            }
-        )
+    for start in range(0, len(outputs["rows"]), CHUNK):
+        probabilities = outputs["probabilities"][start : start + CHUNK]
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
+        chances = np.take_along_axis(probabilities, best, axis=1)
+        rows = outputs["rows"][start : start + CHUNK].tolist()
+        for row, columns, values in zip(rows, best.tolist(), chances.tolist(), strict=True):
+            label = int(labels[row])
+            records.append(
+                {
+                    "id": ids[row],
+                    "label": classes[label] if label >= 0 else None,
+                    "prediction": classes[columns[0]],
+                    "correct": columns[0] == label if label >= 0 else None,
+                    "top": top_items("class", classes, columns, values),
+                }
+            )
     return records
 
 
-def image_table(
-    data: ImageDataModule, split: str, outputs: Mapping[str, np.ndarray[Any, Any]], most: int = 64
-) -> dict[str, Any]:
-    """Columns and rows of a table with images (as `(H, W, C)` uint8 arrays), the most confident mistakes first.
+def constant_records(
+    data: ImageDataModule, split: str, rows: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]
+) -> list[dict[str, Any]]:
+    """Records as of `image_records`, of a classifier that says the same of each image: how common the classes are.
 
     Args:
-        data: Has the split.
+        data: Has the split and the classes.
         split: Which split.
-        outputs: As for `image_records`.
-        most: Rows at most.
+        rows: `(N,)` int64.
+        counts: `(K,)` images of each class.
     """
-    rows, probabilities = outputs["rows"], outputs["probabilities"]
-    labels = data.dataset(split).split.labels[rows]
-    wrong = probabilities.argmax(1) != labels
-    order = np.lexsort((-probabilities.max(1), ~wrong))[:most]
-    part = {"rows": rows[order], "probabilities": probabilities[order]}
-    images = data.dataset(split)[part["rows"].astype(np.int64)]["images"].cpu().permute(0, 2, 3, 1).numpy()
-    columns = ["image", "label", "prediction", "top", "correct", "id"]
-    table = []
-    for image, record in zip(images, image_records(data, split, part), strict=True):
-        top = ", ".join(f"{item['class']} {item['probability']:.2f}" for item in record["top"])
-        table.append([image, record["label"], record["prediction"], top, record["correct"], record["id"]])
-    return {"columns": columns, "rows": table}
+    best = np.argsort(-counts, kind="stable")[:TOP].tolist()
+    shares = (counts[best] / max(1, int(counts.sum()))).tolist()
+    top = top_items("class", data.classes, best, shares)
+    ids, labels = data.dataset(split).split.ids, data.dataset(split).split.labels
+    return [
+        {
+            "id": ids[row],
+            "label": data.classes[label] if label >= 0 else None,
+            "prediction": top[0]["class"],
+            "correct": label == best[0] if label >= 0 else None,
+            "top": top,
+        }
+        for row, label in zip(rows.tolist(), labels[rows].tolist(), strict=True)
+    ]

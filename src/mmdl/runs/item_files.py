@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmdl.runs.files import write_json, write_text
 from mmdl.runs.item_records import fingerprint, item_id, reference_of, told_apart
 
 VERSION = 1
+
+
+class Predictions(NamedTuple):
+    """Scored predictions on the items of a split, as a data module gives them.
+
+    Attributes:
+        kind: One of `KINDS`.
+        metric: What the scores average to, without the split.
+        records: One an item, in the order of the split.
+        suffix: What the name of their file ends in, where a split has several.
+    """
+
+    kind: str
+    metric: str
+    records: list[dict[str, Any]]
+    suffix: str = ""
 
 
 def write_items(

@@ -20,16 +20,36 @@ def told_apart(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     >>> [item_id(record) for record in told_apart([{"id": "a"}, {"id": "a"}, {"id": "b"}])]
     ['a', 'a#2', 'b']
     """
-    taken = {str(item_id(record)) for record in records}
-    seen: dict[str, int] = {}
     told = []
-    for record in records:
-        own = str(item_id(record))
-        seen[own] = count = seen.get(own, 0) + 1
-        while count > 1 and f"{own}#{count}" in taken:
-            seen[own] = count = count + 1
+    for record, count in zip(records, repeats([str(item_id(record)) for record in records]), strict=True):
         told.append(dict(record) if count == 1 else {**record, REPEAT: count})
     return told
+
+
+def repeats(ids: Sequence[str]) -> list[int]:
+    """1 for an id that was not there before, else the number that tells it apart: `a#2` is the second `a`.
+
+    >>> repeats(["a", "b", "a", "a#2", "a"])
+    [1, 1, 3, 1, 4]
+    """
+    taken, seen = set(ids), dict[str, int]()
+    counts = []
+    for own in ids:
+        count = seen.get(own, 0) + 1
+        while count > 1 and f"{own}#{count}" in taken:
+            count += 1
+        seen[own] = count
+        counts.append(count)
+    return counts
+
+
+def image_key(record: Mapping[str, Any]) -> str | None:
+    """What the index of images calls the image of a record.
+
+    >>> image_key({"question_id": 7, "image": "1.png"}), image_key({"id": "cat/1.png"})
+    ('1.png', 'cat/1.png')
+    """
+    return str(record["image"]) if record.get("image") is not None else item_id(record)
 
 
 def item_id(record: Mapping[str, Any]) -> str | None:

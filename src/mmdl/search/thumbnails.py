@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from mmdl.data.transforms.image import Source
 
 Array = npt.NDArray[Any]
 
@@ -14,11 +16,11 @@ SIDE = 320
 """Pixels of the longer side: sharp at 160 pixels on a dense screen."""
 
 
-def thumbnail(path: Path, side: int = SIDE) -> Array | None:
+def thumbnail(source: Source, side: int = SIDE) -> Array | None:
     """An image with its longer side brought to `side` pixels at most; smaller ones stay as they are.
 
     Args:
-        path: The file.
+        source: The file, or what it holds.
         side: Pixels.
 
     Returns:
@@ -27,10 +29,10 @@ def thumbnail(path: Path, side: int = SIDE) -> Array | None:
     from mmdl.data.transforms.image import BadImage, load_image, upright_size
 
     try:
-        height, width = upright_size(path)
+        height, width = upright_size(source)
         scale = min(1.0, side / max(height, width))
         size = (max(1, round(height * scale)), max(1, round(width * scale)))
-        pixels: Array = load_image(path, size).permute(1, 2, 0).numpy()
+        pixels: Array = load_image(source, size).permute(1, 2, 0).numpy()
     except BadImage:
         return None
     return pixels

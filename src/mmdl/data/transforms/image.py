@@ -132,18 +132,22 @@ def load_image(
         raise BadImage(name, "unreadable", str(error)) from None
 
 
-def upright_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+def upright_size(source: Source) -> tuple[int, int]:
     """Height and width in pixels of an image file as it is shown, its EXIF orientation applied.
 
     Args:
-        path: The file; of most formats only the header is read.
+        source: A path, or a binary file; of most formats only the header is read.
 
     Raises:
         BadImage: It is missing, or its header can't be read.
     """
-    name = os.fspath(path)
+    name = (
+        os.fspath(source)
+        if isinstance(source, str | os.PathLike)
+        else str(getattr(source, "name", "(bytes)"))
+    )
     try:
-        with Image.open(name, formats=_formats()) as image:
+        with Image.open(source, formats=_formats()) as image:
             width, height = image.size
             return (width, height) if _orientation(image) >= 5 else (height, width)
     except FileNotFoundError:
