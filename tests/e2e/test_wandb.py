@@ -170,7 +170,11 @@ def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(logged,
     assert done.code == 0, done.stderr
     [path] = run.glob("wandb/offline-run-*-w.1.eval-test/*.wandb")
     found = offline_run(path)
-    assert (found.run["run_id"], found.run["job_type"], found.run["run_group"]) == ("w.1.eval-test", "eval", "vqa")
+    assert (found.run["run_id"], found.run["job_type"], found.run["run_group"]) == (
+        "w.1.eval-test",
+        "eval",
+        "vqa",
+    )
     figures = json.loads((run / "evaluation" / "test" / "figures.json").read_text())
     for name, figure in figures.items():
         assert found.summary[name] == figure["value"]

@@ -45,6 +45,9 @@ def compare(first: Competitor, second: Competitor, one: Scored | str, other: Sco
     )
     if isinstance(one, str) or isinstance(other, str):
         found.refused = "; ".join(side for side in (one, other) if isinstance(side, str))
+        means = (first.entrant.mean, second.entrant.mean)
+        if second.of == first.label and means[0] is not None and means[1] is not None:
+            found.refused += f" (by their summaries {means[0]:.3f} and {means[1]:.3f})"
         return found
     found.first_runs, found.second_runs = one.runs, other.runs
     scores = _same_items(found, one, other)

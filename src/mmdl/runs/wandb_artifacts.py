@@ -112,7 +112,9 @@ def log_artifacts(
 
 
 def _files(folder: Path, patterns: Iterable[str], name: str) -> list[Path]:
-    found = {path for pattern in patterns for path in folder.glob(pattern.format(name=name)) if path.is_file()}
+    found = {
+        path for pattern in patterns for path in folder.glob(pattern.format(name=name)) if path.is_file()
+    }
     return sorted(found)
 
 
