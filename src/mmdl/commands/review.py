@@ -3,9 +3,10 @@
 usage: python -m mmdl review RUN... [--against NAME] [--output FILE.html] [--open] [--json] [--root FOLDER]
        python -m mmdl review --serve [--port N] [--open] [--root FOLDER]
 
-RUN is an id, a run folder, `latest`, `latest:3`, a pattern such as 'vqa-*', the name of a sweep or of an experiment, or a
-folder of runs. It prints scores with intervals, verdicts on the same test items, costs and the keys that differ, and
-writes one HTML page with curves, predictions and the commands that reproduce each run; it needs no server and no network.
+RUN is an id, a run folder, `latest`, `latest:3`, a pattern such as 'vqa-*', the name of a sweep or of an experiment,
+or a folder of runs. It prints scores with intervals, verdicts on the same test items, costs and the keys that
+differ, and writes one HTML page with curves, predictions and the commands that reproduce each run; the page needs no
+server and no network.
 
 Runs that differ in their seed only are one entrant: mean and standard deviation. Runs that are still running, or were
 killed, are shown with what they have logged. `--serve` shows all runs of the folder live, on this machine only.
@@ -78,11 +79,13 @@ def main(argv: list[str]) -> int:
 
     review = build_review(runs, arguments.against)
     path = arguments.output or _default_output(arguments.root, [run.id for run in review.runs])
+    if not arguments.json:
+        _print(review)
     written = write_page(review, path)
     if arguments.json:
         print(json.dumps(as_json(review) | {"page": str(written)}, indent=2))
     else:
-        _print(review, written)
+        print(f"\npage      {shown(written)}")
     if arguments.open:
         import webbrowser
 
@@ -140,7 +143,7 @@ def _default_output(root: Path, ids: Sequence[str]) -> Path:
     return root / REVIEWS / f"{name}.html"
 
 
-def _print(review: Review, page: Path) -> None:
+def _print(review: Review) -> None:
     from mmdl.review.console import lines
 
     for line in lines(review):
@@ -151,8 +154,7 @@ def _print(review: Review, page: Path) -> None:
         for name, command in commands[:5]:
             print(f"  {name}: {command}")
         if len(commands) > 5:
-            print(f"  and {len(commands) - 5:,} more; all are on the page")
-    print(f"\npage      {shown(page)}")
+            print(f"  and {len(commands) - 5:,} more; all are on the page", flush=True)
 
 
 def as_json(review: Review) -> dict[str, Any]:

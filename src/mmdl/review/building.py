@@ -51,6 +51,9 @@ def build_review(runs: Sequence[Path], against: str | None = None) -> Review:
     judge(review.comparisons, {one.label: _words(one, scored[one.label]) for one in everyone})
     for one in pairing.main:
         review.comparisons += seed_comparisons(one, scored[one.label])
+    told = {caveat for found in review.comparisons for caveat in found.caveats}
+    left = [note for found in scored.values() if not isinstance(found, str) for note in found.notes]
+    review.notes += [note for note in dict.fromkeys(left) if note not in told]
     review.entrants = _ordered(everyone)
     differences = config_differences(review.runs)
     review.differences = differences.kept
@@ -131,7 +134,7 @@ def _notes(pairing: Pairing) -> list[str]:
                 f"({one.views[0].monitor} {mean:.4f}); --against NAME takes another one"
             )
         else:
-            notes.append(f"all are compared with {one.label}, the first: none has finished its validation")
+            notes.append(f"all are compared with {one.label}, the first: no summary has a validation figure")
     if pairing.without_baselines:
         notes.append(
             f"baselines of {pairing.without_baselines} entrants are left out: review fewer runs to see them"

@@ -16,8 +16,8 @@ SIGNS = ("config.yaml", "status.json", "metrics.jsonl")
 def choose_runs(words: Sequence[str], root: Path) -> list[Path]:
     """The run folders that words stand for, in their order, each once.
 
-    A word is `latest`, `latest:3`, the id of a run, a pattern over ids (`vqa-*`), the name of a sweep or of an experiment
-    that runs share, or a folder: of a run, of a sweep, or of several runs. A study stands for its arms.
+    A word is `latest`, `latest:3`, the id of a run, a pattern over ids (`vqa-*`), the name of a sweep or of an
+    experiment that runs share, or a folder: of a run, of a sweep, or of several runs. A study stands for its arms.
 
     Args:
         words: At least one.
@@ -30,16 +30,17 @@ def choose_runs(words: Sequence[str], root: Path) -> list[Path]:
     found: list[Path] = []
     for word in words:
         found += _chosen(word, root, known)
-    with_arms = [arm for path in found for arm in (_arms(path) or [path])]
-    unique = {path.resolve(): path for path in reversed(with_arms)}
-    return [path for path in dict.fromkeys(with_arms) if unique.get(path.resolve()) == path]
+    unique: dict[Path, Path] = {}
+    for path in found:
+        for run in _arms(path) or [path]:
+            unique.setdefault(run.resolve(), run)
+    return list(unique.values())
 
 
 def _chosen(word: str, root: Path, known: list[Path]) -> list[Path]:
-    latest = re.fullmatch(r"latest(?::(\d+))?", word)
+    latest = re.fullmatch(r"latest(?::([1-9]\d{0,5}))?", word)
     if latest and known:
-        newest = sorted(known, key=_begun)[-int(latest[1] or 1) :]
-        return newest if int(latest[1] or 1) else []
+        return sorted(known, key=_begun)[-int(latest[1] or 1) :]
     by_id = [path for path in known if path.name == word]
     if by_id:
         return by_id

@@ -6,17 +6,24 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from mmdl.review.model import Comparison, Entrant, Review, RunView
+from mmdl.review.seed_spread import SEEDS_ONLY
 from mmdl.review.verdicts import digits_of, p_text
 from mmdl.runs.durations import duration
 
 MOST_ROWS = 40
 MOST_KEYS = 15
 MOST_VERDICTS = 20
+MOST_SPREADS = 3
 NO_VALUE = "-"
 
 
 def lines(review: Review) -> Iterator[str]:
-    """What `mmdl review` prints, without where the page is."""
+    """What `mmdl review` prints, without where the page is; text of runs can't steer the terminal."""
+    for line in _lines(review):
+        yield "".join(sign if sign.isprintable() else "\ufffd" for sign in line)
+
+
+def _lines(review: Review) -> Iterator[str]:
     yield from _table(review)
     yield from _verdicts(review.comparisons)
     yield from _differences(review)
@@ -115,7 +122,10 @@ def _verdicts(comparisons: Sequence[Comparison]) -> Iterator[str]:
     yield ""
     yield "verdicts"
     said: set[str] = set()
-    for found in comparisons[:MOST_VERDICTS]:
+    spreads = [found for found in comparisons if found.verdict.startswith(SEEDS_ONLY)]
+    left_out = spreads[MOST_SPREADS:]
+    shown = [found for found in comparisons if found not in left_out][:MOST_VERDICTS]
+    for found in shown:
         yield f"  {found.verdict}"
         if found.tests:
             yield "      " + "; ".join(f"{test.name}: {p_text(test.p)}" for test in found.tests)
@@ -123,8 +133,8 @@ def _verdicts(comparisons: Sequence[Comparison]) -> Iterator[str]:
             if caveat not in said:
                 yield f"      {caveat}"
             said.add(caveat)
-    if len(comparisons) > MOST_VERDICTS:
-        yield f"  and {len(comparisons) - MOST_VERDICTS:,} more; all are on the page"
+    if len(comparisons) > len(shown):
+        yield f"  and {len(comparisons) - len(shown):,} more; all are on the page"
 
 
 def _differences(review: Review) -> Iterator[str]:

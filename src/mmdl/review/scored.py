@@ -93,7 +93,7 @@ def read_scored(views: Sequence[RunView], metric: str, baseline: str = "") -> Sc
         rows.append(row)
         runs.append(run.id)
     said = [
-        f"{' and '.join(ids) if len(ids) < 4 else f'{len(ids)} runs'} {why}" for why, ids in reasons.items()
+        f"{' and '.join(ids) if len(ids) < 4 else f'{len(ids)} runs'}: {why}" for why, ids in reasons.items()
     ]
     if first is None:
         return "; ".join(said)
@@ -101,16 +101,14 @@ def read_scored(views: Sequence[RunView], metric: str, baseline: str = "") -> Sc
 
 
 def _reason(run: RunView, found: str, baseline: str) -> str:
-    """Why a run has no scores, as what follows its name."""
+    """Why a run has no scores."""
     if "is missing" not in found:
-        return f"can't be read: {found}"
+        return found
     if run.state == "running":
         return "not tested yet, still running"
     if run.state in ("killed", "failed", "stopped", "preempted"):
         return f"{run.state} before the test"
-    if baseline:
-        return "without predictions of this baseline, as mmdl now keeps them"
-    return "without test predictions" + (f" ({found})" if run.metric else "")
+    return "no predictions of this baseline were kept" if baseline else f"no test predictions ({found})"
 
 
 def aligned(first: Items, other: Items, labels: tuple[str, str]) -> NDArray[np.float64] | str:
@@ -125,16 +123,12 @@ def aligned(first: Items, other: Items, labels: tuple[str, str]) -> NDArray[np.f
         `(N,)` scores; or a sentence that names the items that differ.
     """
     unlike = [
-        f"{one!r} against {two!r} ({what})"
-        for what, one, two in (
-            ("split", first.split, other.split),
-            ("kind", first.kind, other.kind),
-            ("metric", first.metric, other.metric),
-        )
+        f"{what} {one!r} against {two!r}"
+        for what, one, two in (("split", first.split, other.split), ("metric", first.metric, other.metric))
         if one != two
     ]
     if unlike:
-        return "scored otherwise: " + ", ".join(unlike)
+        return "they are scored otherwise: " + ", ".join(unlike)
     if first.ids == other.ids and first.references == other.references:
         return other.scores
     wrong = _unlike_items(first, other, labels)

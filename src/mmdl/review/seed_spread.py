@@ -10,7 +10,11 @@ from mmdl.review.model import Comparison, Entrant, RunView
 from mmdl.review.scored import Scored, read_scored
 from mmdl.review.verdicts import digits_of, signed
 
+SEEDS_ONLY = "no difference shown:"
+"""How the verdicts begin that need no test."""
+
 OF_ITEMS = "the interval and the tests are over the items of two runs, not over seeds"
+ENDS = "the best and the worst of several runs: no test, since they were chosen for being far apart"
 
 
 def seed_comparisons(competitor: Competitor, scored: Scored | str) -> list[Comparison]:
@@ -30,6 +34,10 @@ def seed_comparisons(competitor: Competitor, scored: Scored | str) -> list[Compa
         ends = [(views[scored.runs[row]], _one(scored, row)) for row in (int(order[0]), int(order[-1]))]
         found.append(_pair(competitor, *ends[0], *ends[1]))
         found[-1].verdict = _spread(competitor.entrant)
+        if (
+            len(scored.runs) > 2
+        ):  # the ends of many runs were chosen for being far apart: a test would say nothing
+            found[-1].tests, found[-1].ci95, found[-1].caveats = [], None, [ENDS]
     by_seed = {run.seed: run for run in competitor.views}
     for repeat in competitor.repeats:
         first = by_seed[repeat.seed]
@@ -58,7 +66,7 @@ def _pair(
 def _spread(entrant: Entrant) -> str:
     runs = entrant.runs
     listed = " and ".join(runs) if len(runs) == 2 else f"the {len(runs)} runs of {entrant.label}"
-    text = f"no difference shown: {listed} differ in their seed only"
+    text = f"{SEEDS_ONLY} {listed} differ in their seed only"
     if entrant.deviation is None:
         return text
     digits = digits_of(entrant.deviation)
@@ -70,7 +78,7 @@ def _spread(entrant: Entrant) -> str:
 
 
 def _repeated(found: Comparison, first: str, second: str) -> str:
-    text = f"no difference shown: {first} and {second} have the same configuration and seed"
+    text = f"{SEEDS_ONLY} {first} and {second} have the same configuration and seed"
     if found.difference is None:
         return text
     if found.counts and found.difference == 0 and not any(found.counts[:2]):
