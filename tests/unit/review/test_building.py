@@ -22,7 +22,10 @@ def verdicts(review):
 
 
 def test_the_same_model_with_other_seeds_shows_no_difference(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, f"s{seed}", items=300, seed=seed, baseline=False) for seed in (0, 1)]
+    paths = [
+        folders.vqa(tmp_path, f"s{seed}", items=300, seed=seed, baseline=False, images=False)
+        for seed in (0, 1)
+    ]
     review = build_review(paths)
     [entrant] = review.entrants
     assert entrant.deviation > 0
@@ -35,14 +38,17 @@ def test_the_same_model_with_other_seeds_shows_no_difference(tmp_path, folders):
 
 
 def test_seeds_are_no_difference_however_far_apart_they_are(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, f"s{s}", 600, right, s, False) for s, right in enumerate((0.9, 0.1, 0.5))]
+    paths = [
+        folders.vqa(tmp_path, f"s{s}", 600, right, s, False, images=False)
+        for s, right in enumerate((0.9, 0.1, 0.5))
+    ]
     [found] = build_review(paths).comparisons
     assert found.verdict.startswith("no difference shown: the 3 runs of vqa differ in their seed only")
     assert (found.shown, found.tests, found.ci95) == (False, [], None)
 
 
 def test_a_model_is_better_than_its_question_only_baseline_by_so_much(tmp_path, folders):
-    review = build_review([folders.vqa(tmp_path, "a", items=300)])
+    review = build_review([folders.vqa(tmp_path, "a", items=300, images=False)])
     assert [entrant.label for entrant in review.entrants] == ["a", "question-only baseline"]
     [found] = review.comparisons
     difference = found.values[0] - found.values[1]
@@ -55,7 +61,9 @@ def test_a_model_is_better_than_its_question_only_baseline_by_so_much(tmp_path, 
 
 
 def test_three_seeds_against_their_baselines(tmp_path, folders):
-    review = build_review([folders.vqa(tmp_path, f"s{seed}", items=300, seed=seed) for seed in range(3)])
+    review = build_review(
+        [folders.vqa(tmp_path, f"s{seed}", items=300, seed=seed, images=False) for seed in range(3)]
+    )
     assert verdicts(review)[0].startswith("vqa (3 seeds) is better than its question-only baseline by 0.")
     assert review.comparisons[0].tests[0].name == "t test over seeds and items"
 
@@ -63,7 +71,7 @@ def test_three_seeds_against_their_baselines(tmp_path, folders):
 def test_the_best_on_validation_meets_the_others(tmp_path, folders):
     shares = {"low": (0.5, 0.1), "high": (0.9, 0.2), "chosen": (0.7, 0.3)}
     paths = [
-        validated(change(folders.vqa(tmp_path, name, 300, right, 1, False), lr=number), val)
+        validated(change(folders.vqa(tmp_path, name, 300, right, 1, False, images=False), lr=number), val)
         for number, (name, (right, val)) in enumerate(shares.items())
     ]
     review = build_review(paths)
@@ -84,13 +92,17 @@ def test_the_best_on_validation_meets_the_others(tmp_path, folders):
 
 
 def test_a_baseline_can_be_asked_for(tmp_path, folders):
-    review = build_review([folders.vqa(tmp_path, "a", items=300)], against="question-only baseline")
+    review = build_review(
+        [folders.vqa(tmp_path, "a", items=300, images=False)], against="question-only baseline"
+    )
     assert verdicts(review)[0].startswith("a is better than the question-only baseline of a by")
     assert len(review.comparisons) == 1
 
 
 def test_tasks_are_not_compared_with_each_other(tmp_path, folders):
-    review = build_review([folders.vqa(tmp_path, "v", baseline=False), folders.classification(tmp_path, "c")])
+    review = build_review(
+        [folders.vqa(tmp_path, "v", baseline=False, images=False), folders.classification(tmp_path, "c")]
+    )
     assert verdicts(review) == [
         "v and c are not compared: one is scored by test/vqa_accuracy, the other by test/accuracy"
     ]
@@ -98,15 +110,17 @@ def test_tasks_are_not_compared_with_each_other(tmp_path, folders):
 
 def test_other_test_items_are_refused_by_name(tmp_path, folders):
     paths = [
-        folders.vqa(tmp_path, "a", 30, baseline=False),
-        change(folders.vqa(tmp_path, "b", 36, baseline=False), lr=2),
+        folders.vqa(tmp_path, "a", 30, baseline=False, images=False),
+        change(folders.vqa(tmp_path, "b", 36, baseline=False, images=False), lr=2),
     ]
     [verdict] = verdicts(build_review(paths))
     assert verdict == "a and b are not compared: of 36 test items 6 only in b (e.g. 1030, 1031, 1032)"
 
 
 def test_with_many_entrants_only_the_reference_meets_its_baselines(tmp_path, folders):
-    paths = [validated(change(folders.vqa(tmp_path, f"r{n}", 60), lr=n), n / 10) for n in range(6)]
+    paths = [
+        validated(change(folders.vqa(tmp_path, f"r{n}", 60, images=False), lr=n), n / 10) for n in range(6)
+    ]
     review = build_review(paths)
     assert [entrant.label for entrant in review.entrants if entrant.baseline] == [
         "r5: question-only baseline"
@@ -115,7 +129,7 @@ def test_with_many_entrants_only_the_reference_meets_its_baselines(tmp_path, fol
 
 
 def test_older_runs_keep_no_predictions_of_baselines(tmp_path, folders):
-    path = folders.vqa(tmp_path, "a", 30, baseline=False)
+    path = folders.vqa(tmp_path, "a", 30, baseline=False, images=False)
     figure = {"value": 0.25, "n": 30, "ci95": [0.1, 0.4]}
     change(path, "summary.json", **{"baseline/question_only/vqa_accuracy": figure})
     review = build_review([path])
@@ -125,7 +139,7 @@ def test_older_runs_keep_no_predictions_of_baselines(tmp_path, folders):
 
 
 def test_predictions_of_another_evaluation_are_noticed(tmp_path, folders):
-    path = folders.vqa(tmp_path, "a", 30, baseline=False)
+    path = folders.vqa(tmp_path, "a", 30, baseline=False, images=False)
     change(path, "summary.json", **{"test/vqa_accuracy": {"value": 0.123, "n": 30, "ci95": None}})
     assert any(
         "its summary says 0.1230: they are of different evaluations" in note
@@ -134,7 +148,10 @@ def test_predictions_of_another_evaluation_are_noticed(tmp_path, folders):
 
 
 def test_runs_that_run_or_were_killed_are_told_of(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, name, 30, baseline=False) for name in ("done", "runs", "dead", "new")]
+    paths = [
+        folders.vqa(tmp_path, name, 30, baseline=False, images=False)
+        for name in ("done", "runs", "dead", "new")
+    ]
     states = {"runs": {"status": "running", "host": "elsewhere"}, "dead": {"status": "running", "pid": 0}}
     for number, path in enumerate(paths[1:]):
         (path / "summary.json").unlink()
@@ -173,8 +190,8 @@ def test_a_metric_of_all_nan_is_said(tmp_path, folders):
 )
 @pytest.mark.parametrize("content", [None, b"", b"{", b"[1]", b"\xff\xfe\x00", b"null"])
 def test_damaged_folders_are_reviewed_all_the_same(tmp_path, folders, file, content):
-    path = folders.vqa(tmp_path, "a", 12)
-    other = change(folders.vqa(tmp_path, "b", 12), lr=1)
+    path = folders.vqa(tmp_path, "a", 12, images=False)
+    other = change(folders.vqa(tmp_path, "b", 12, images=False), lr=1)
     (path / file).unlink() if content is None else (path / file).write_bytes(content)
     review = build_review([path, other])
     assert {run.id for run in review.runs} == {"a", "b"}
@@ -182,7 +199,9 @@ def test_damaged_folders_are_reviewed_all_the_same(tmp_path, folders, file, cont
 
 
 def test_runs_from_other_code_are_marked(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, f"s{seed}", 30, seed=seed, baseline=False) for seed in (0, 1)]
+    paths = [
+        folders.vqa(tmp_path, f"s{seed}", 30, seed=seed, baseline=False, images=False) for seed in (0, 1)
+    ]
     change(paths[1], "manifest.json", git={"commit": "1" * 40})
     notes = build_review(paths).notes
     assert (
@@ -192,7 +211,7 @@ def test_runs_from_other_code_are_marked(tmp_path, folders):
 
 
 def test_a_run_that_repeats_another_is_compared_with_it(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, name, 30, baseline=False) for name in "ab"]
+    paths = [folders.vqa(tmp_path, name, 30, baseline=False, images=False) for name in "ab"]
     [found] = build_review(paths).comparisons
     assert found.verdict == (
         "no difference shown: a and b have the same configuration and seed, and the same scores"

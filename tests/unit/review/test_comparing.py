@@ -24,8 +24,8 @@ def _compared(*paths):
 
 def test_one_run_a_side_is_scipys_paired_bootstrap_over_images(tmp_path, folders):
     paths = [
-        folders.vqa(tmp_path, "a", items=600, right=0.7),
-        _set(folders.vqa(tmp_path, "b", items=600, seed=5), 9),
+        folders.vqa(tmp_path, "a", items=600, right=0.7, images=False),
+        _set(folders.vqa(tmp_path, "b", items=600, seed=5, images=False), 9),
     ]
     found = _compared(*paths)
     scores = [
@@ -55,7 +55,7 @@ def test_one_run_a_side_is_scipys_paired_bootstrap_over_images(tmp_path, folders
 def test_several_seeds_widen_the_interval_by_what_the_seed_makes(tmp_path, folders):
     shares = ((0.70, 0.74, 0.78), (0.55, 0.60, 0.65))
     paths = [
-        _set(folders.vqa(tmp_path, f"g{g}s{s}", items=900, right=share, seed=s), g)
+        _set(folders.vqa(tmp_path, f"g{g}s{s}", items=900, right=share, seed=s, images=False), g)
         for g, side in enumerate(shares)
         for s, share in enumerate(side)
     ]
@@ -77,13 +77,16 @@ def test_several_seeds_widen_the_interval_by_what_the_seed_makes(tmp_path, folde
 
 
 def test_one_run_beside_several_says_what_is_assumed(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, f"s{seed}", items=90, seed=seed) for seed in (0, 1)]
-    paths.append(_set(folders.vqa(tmp_path, "b", items=90), 9))
+    paths = [folders.vqa(tmp_path, f"s{seed}", items=90, seed=seed, images=False) for seed in (0, 1)]
+    paths.append(_set(folders.vqa(tmp_path, "b", items=90, images=False), 9))
     assert _compared(*paths).caveats == ["b is one run: its seeds are taken to vary as those of the other do"]
 
 
 def test_other_items_are_refused_by_name(tmp_path, folders):
-    found = _compared(folders.vqa(tmp_path, "a", items=6), _set(folders.vqa(tmp_path, "b", items=9), 9))
+    found = _compared(
+        folders.vqa(tmp_path, "a", items=6, images=False),
+        _set(folders.vqa(tmp_path, "b", items=9, images=False), 9),
+    )
     assert found.refused == "of 9 test items 3 only in b (1006, 1007, 1008)"
     assert (found.difference, found.ci95, found.tests, found.values) == (None, None, [], None)
 
@@ -110,7 +113,10 @@ def test_retrieval_is_compared_query_by_query(tmp_path, folders):
 
 
 def test_a_figure_that_is_no_mean_over_items_is_said(tmp_path, folders):
-    paths = [folders.vqa(tmp_path, "a", items=30), _set(folders.vqa(tmp_path, "b", items=30), 9)]
+    paths = [
+        folders.vqa(tmp_path, "a", items=30, images=False),
+        _set(folders.vqa(tmp_path, "b", items=30, images=False), 9),
+    ]
     for path in paths:
         status = json.loads((path / "status.json").read_text()) | {"monitor": "val/loss"}
         (path / "status.json").write_text(json.dumps(status))

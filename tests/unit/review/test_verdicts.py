@@ -51,7 +51,8 @@ def test_a_baseline_is_that_of_the_entrant():
 def test_no_difference_shown():
     found = _comparison(difference=0.003, half=0.015, p=0.7)
     assert _judged(found) == [
-        "no difference shown between a (3 seeds) and b: 0.003 (95% interval −0.012 to 0.018, 1,200 questions in 150 images)"
+        "no difference shown between a (3 seeds) and b: 0.003 "
+        "(95% interval −0.012 to 0.018, 1,200 questions in 150 images)"
     ]
     assert not found.shown
 
