@@ -22,8 +22,8 @@ def root(tmp_path, folders, monkeypatch):
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "runs"
     for seed in range(2):
-        folders.vqa(root, f"s{seed}", 60, 0.7, seed, images=False)
-    _set(folders.vqa(root, "other", 60, 0.4, 7, images=False), optimizer={"lr": 5})
+        folders.vqa(root, f"s{seed}", 240, 0.7, seed, images=False)
+    _set(folders.vqa(root, "other", 240, 0.1, 7, images=False), optimizer={"lr": 5})
     return root
 
 

@@ -73,13 +73,13 @@ def _complete(one: Competitor, scored: Scored | str) -> list[str]:
     if not entrant.values:
         entrant.values = list(means.values())
         settle(entrant)
-    if len(entrant.values) == 1 and len(scored.runs) == 1:
-        there = np.isfinite(scored.scores[0])
-        entrant.n = entrant.n or int(there.sum())
-        if entrant.ci95 is None:
-            clusters = scored.items.clusters
-            kept = None if clusters is None else np.asarray(clusters)[there]
-            entrant.ci95 = bootstrap_interval(scored.scores[0][there], clusters=kept)
+    there = np.isfinite(scored.scores[0])
+    if entrant.n is None:
+        entrant.n = int(there.sum())
+    if len(entrant.values) == 1 and len(scored.runs) == 1 and entrant.ci95 is None:
+        clusters = scored.items.clusters
+        kept = None if clusters is None else np.asarray(clusters)[there]
+        entrant.ci95 = bootstrap_interval(scored.scores[0][there], clusters=kept)
     figures = {run.id: run.summary.get(run.metric) for run in one.views}
     return [
         f"{run}: its predictions average to {mean:.4f}, and its summary says {figure.value:.4f}: they are of "
