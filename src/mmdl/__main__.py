@@ -24,6 +24,7 @@ VERBS = {
     "predict": Verb(
         "classify your own images, rank texts for them, or answer questions, with a run", config="predict"
     ),
+    "review": Verb("compare runs: what is better, is it real, what goes wrong; one page, or --serve"),
     "inspect": Verb(
         "see inside a classifier: feature maps, Grad-CAM, gradients of one image", config="inspect"
     ),

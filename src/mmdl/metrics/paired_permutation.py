@@ -75,7 +75,7 @@ def _cluster_sums(differences: NDArray[np.float64], clusters: NDArray[Any]) -> N
     if clusters.shape != differences.shape:
         raise ValueError(f"clusters has shape {clusters.shape}, but scores {differences.shape}")
     members = np.unique(clusters, return_inverse=True)[1]
-    return np.bincount(members, weights=differences)
+    return np.bincount(members, weights=differences).astype(np.float64)
 
 
 def _exact(sizes: NDArray[np.float64], counts: NDArray[np.int64], reached: float) -> float:

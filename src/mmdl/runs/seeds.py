@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from mmdl.runs.computed import computed
 from mmdl.runs.folder import RunFolder
-
-NOT_COMPUTED = frozenset({"run", "logger", "resume", "allow_changes", "seed", "folder"})
-"""Keys, at any depth, that don't change what is computed, and the seed."""
 
 
 class SeedGroup(NamedTuple):
@@ -42,19 +40,6 @@ class SeedGroup(NamedTuple):
     def deviation(self) -> float:
         """Standard deviation of one run (N - 1 in the denominator); 0 for a single run."""
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
-
-
-def computed(config: Any) -> Any:
-    """A plain configuration without the seed and what is not computed.
-
-    >>> computed({"seed": 1, "data": {"seed": 1, "batch_size": 2}, "run": {"id": "a"}})
-    {'data': {'batch_size': 2}}
-    """
-    if isinstance(config, Mapping):
-        return {key: computed(value) for key, value in config.items() if key not in NOT_COMPUTED}
-    if isinstance(config, list):
-        return [computed(value) for value in config]
-    return config
 
 
 def seed_groups(runs: Iterable[RunFolder]) -> list[SeedGroup]:
