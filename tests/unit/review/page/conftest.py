@@ -123,7 +123,7 @@ def review_of(folders, **changes):
     )
     comparisons = [compare(scored[0], other) for other in scored[1:]]
     keys = [
-        Difference("optimizer.lr", {run.id: str(run.config["optimizer"]["lr"]) for run in runs if run.config})
+        Difference("optimizer.lr", {run.id: str(run.config["optimizer"]["lr"]) for run in runs if "optimizer" in run.config})
     ]
     ordered = scored + [entrant for entrant in entrants if entrant.mean is None]
     found = Review(
