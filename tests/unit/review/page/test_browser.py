@@ -292,7 +292,9 @@ def test_hostile_text_is_shown_as_text(make_run, make_review, tmp_path, open_pag
     (folder / "config.yaml").write_text(json.dumps({"name": HOSTILE, "seed": 1, HOSTILE: HOSTILE}))
     rows = [{"step": step, "time": 1e9 + step, f"train/{HOSTILE}": 1.0 * step} for step in range(5)]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "summary.json").write_text(json.dumps({f"test/{HOSTILE}": {"value": 0.5, "n": 3, "ci95": None}}))
+    (folder / "summary.json").write_text(
+        json.dumps({f"test/{HOSTILE}": {"value": 0.5, "n": 3, "ci95": None}})
+    )
     manifest = {"command": ["mmdl", "train", HOSTILE], "packages": {HOSTILE: HOSTILE}, "started": HOSTILE}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     review = make_review([folder])
@@ -316,7 +318,7 @@ def test_a_metric_of_all_nan_and_gaps(make_run, make_review, tmp_path, open_page
     page = open_page(write_page(make_review([folder]), tmp_path / "page.html"))
     lost = page.locator('[data-quantity="train/lost"]')
     lost.scroll_into_view_if_needed()
-    assert "train/lost has no value that is a number." in lost.inner_text()
+    lost.get_by_text("train/lost has no value that is a number.").wait_for()
     scales(page, "train/loss")
     loss = page.locator('[data-quantity="train/loss"]')
     assert "1 point is no finite number: gaps" in loss.inner_text()

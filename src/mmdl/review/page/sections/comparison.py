@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mmdl.review.model import Comparison, Review
 from mmdl.review.page.axis import Axis, interval, labels
+from mmdl.review.page.headline import sentence
 from mmdl.review.page.marks import bullets, swatch
 from mmdl.review.page.numbers import interval_words, p_words, score_words
 from mmdl.review.page.section import Section, text
@@ -44,12 +45,16 @@ def _forest(metric: str, comparisons: Sequence[Comparison]) -> str:
 
 def _row(found: Comparison, axis: Axis) -> str:
     first, second = _marks(found)
-    names = f'<td class="name">{first}{text(found.first)}</td><td class="name">{second}{text(found.second)}</td>'
+    names = (
+        f'<td class="name">{first}{text(found.first)}</td><td class="name">{second}{text(found.second)}</td>'
+    )
     if found.refused:
         return f'<tr>{names}<td></td><td class="axis"></td><td>{_badge(found)}</td></tr>'
     difference = "" if found.difference is None else f"{found.difference:+.4f}"
     value = "" if found.difference is None else repr(found.difference)
-    drawn = interval(axis, found.difference, found.ci95, style="shown" if found.shown else "baseline", zero=True)
+    drawn = interval(
+        axis, found.difference, found.ci95, style="shown" if found.shown else "baseline", zero=True
+    )
     return (
         f'<tr>{names}<td class="number" data-value="{value}"><span class="score">{difference}</span><br>'
         f'<span class="muted small">{interval_words(found.ci95, sign=True)}</span></td>'
@@ -67,9 +72,11 @@ def _badge(found: Comparison) -> str:
 
 def _details(found: Comparison, is_open: bool) -> str:
     head = f"<summary>{text(found.first)} against {text(found.second)} {_badge(found)}</summary>"
-    body = f'<p class="lead-note">{text(found.verdict)}</p>'
+    body = f'<p class="lead-note">{text(sentence(found.verdict))}</p>'
     if found.refused:
-        body += f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
+        body += (
+            f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
+        )
     else:
         body += f'<div class="pair-body"><div>{_scores(found)}{_tests(found)}</div><div>{_counts(found)}</div></div>'
     caveats = bullets(found.caveats, "note")
@@ -118,7 +125,8 @@ def _counts(found: Comparison) -> str:
     total = max(1, sum(found.counts))
     colours = _colours(found)
     bar = "".join(
-        f'<span class="{style}"{colours.get(style, "")} style="flex:{count} 0 0" title="{text(name)}: {count:,}"></span>'
+        f'<span class="{style}"{colours.get(style, "")} style="flex:{count} 0 0" '
+        f'title="{text(name)}: {count:,}"></span>'
         for style, name, count in shown
         if count
     )
