@@ -30,7 +30,9 @@
       this.resetButton = element("button", "quiet", "Reset zoom");
       this.resetButton.hidden = true;
       this.resetButton.addEventListener("click", () => this.reset());
-      this.head.append(element("h4", "", title), this.resetButton);
+      const heading = element("h4");
+      heading.append(mmdl.breakable(title));
+      this.head.append(heading, this.resetButton);
       this.area = element("div", "chart-area");
       this.area.tabIndex = 0;
       this.area.setAttribute("role", "application");
@@ -127,6 +129,7 @@
       const raw = shown.map((values, at) => place(values, this.places[at]));
       if (!this.view.smoothing) return [this.xs, ...raw];
       this.smooth = this.curves.map((curve, at) => {
+        if (curve.points) return shown[at]; // a few validations: smoothed they would lag far behind
         const line = mmdl.smoothed(curve.steps, shown[at], this.view.smoothing, curve.means);
         return this.view.log ? line.map((value) => (value > 0 ? value : null)) : line;
       });

@@ -30,7 +30,21 @@
     return { found, step };
   };
 
+  // Round times: 5 min rather than 200 s.
+  const TIMES = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 432000];
+  const timeTicks = (low, high, most) => {
+    const step = TIMES.find((time) => (high - low) / time <= most) ?? 864000;
+    const found = [];
+    for (let n = Math.ceil(low / step); n * step <= high; n++) if (n) found.push(n * step);
+    return found;
+  };
+
   const logTicks = (low, high) => {
+    if (high / low < 8) return state.cost === "seconds" ? timeTicks(low, high, 6) : ticks(low, high, 6).found;
+    if (state.cost === "seconds") {
+      const inside = TIMES.filter((time) => time >= low && time <= high);
+      return inside.length > 8 ? inside.filter((_, at) => at % 2 === 0) : inside;
+    }
     const found = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
       for (const factor of [1, 2, 5]) if (factor * 10 ** power >= low && factor * 10 ** power <= high) found.push(factor * 10 ** power);
@@ -74,7 +88,9 @@
       svg.append(part("text", { x: edge.left - 8, y: placeY(value) + 4, "text-anchor": "end" }, mmdl.tick(value, yTicks.step)));
     }
     const inverse = (value) => (state.log ? 10 ** value : value);
-    const xTicks = state.log ? logTicks(inverse(x0), inverse(x1)) : ticks(x0, x1, width / 130).found;
+    const xTicks = state.log
+      ? logTicks(inverse(x0), inverse(x1))
+      : state.cost === "seconds" ? timeTicks(x0, x1, width / 130) : ticks(x0, x1, width / 130).found;
     for (const value of xTicks) {
       svg.append(part("line", { class: "grid", x1: placeX(value), x2: placeX(value), y1: edge.top, y2: height - edge.bottom }));
       svg.append(part("text", { x: placeX(value), y: height - edge.bottom + 18, "text-anchor": "middle" }, write(value)));

@@ -118,7 +118,8 @@
       shown = state.all ? rows.length : Math.min(rows.length, AT_ONCE);
       for (const figure of rows.slice(0, shown)) {
         const row = element("tr");
-        const name = element("th", "", figure.name);
+        const name = element("th");
+        name.append(mmdl.breakable(figure.name));
         name.scope = "row";
         row.append(name, ...data.runs.map((_, at) => cellOf(figure, at)));
         body.append(row);

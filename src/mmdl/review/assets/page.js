@@ -16,6 +16,12 @@
     for (const place of root.querySelectorAll("[data-swatch]")) place.replaceWith(mmdl.palette.swatch(place.dataset.swatch));
   };
 
+  // [data-colour] takes the colour of that run; with an empty one it stays grey.
+  mmdl.paintColours = (root = document) => {
+    for (const place of root.querySelectorAll("[data-colour]"))
+      place.style.setProperty("--key", place.dataset.colour ? `var(${mmdl.palette.of(place.dataset.colour).variable})` : "var(--muted)");
+  };
+
   // Headings of table[data-sortable] sort its rows: numbers by data-value of the cell, else by its text; a cell without
   // a value stays last.
   const sortable = (table) => {
@@ -113,4 +119,5 @@
   for (const table of document.querySelectorAll("table[data-sortable]")) sortable(table);
   mmdl.sortable = sortable;
   mmdl.paintSwatches();
+  mmdl.paintColours();
 })();

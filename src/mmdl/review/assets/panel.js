@@ -172,6 +172,7 @@
     _smoothing() {
       const range = this._input("range", { min: "0", max: "0.99", step: "0.01", value: "0" });
       range.dataset.control = "smoothing";
+      range.title = "Exponential smoothing; curves of a few points are not smoothed";
       const output = mmdl.element("output", "", "0");
       range.addEventListener("input", () => {
         output.textContent = range.value;

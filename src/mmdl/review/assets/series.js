@@ -140,6 +140,16 @@
     return value.toFixed(digits);
   };
 
-  Object.assign(mmdl, { shortNumber, shortDuration, tick });
+  // A name that may be broken after each slash.
+  const breakable = (name) => {
+    const parts = document.createDocumentFragment();
+    name.split("/").forEach((word, at) => {
+      if (at) parts.append("/", document.createElement("wbr"));
+      parts.append(word);
+    });
+    return parts;
+  };
+
+  Object.assign(mmdl, { breakable, shortNumber, shortDuration, tick });
   Object.assign(mmdl, { Palette, smoothed, joined, nearest, number, duration });
 })();

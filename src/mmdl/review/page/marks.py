@@ -20,7 +20,7 @@ def badge(run: RunView) -> str:
     if run.state == "finished":
         return shown
     when = _heard(run)
-    return f'{shown} <span class="muted small">{text(when)}</span>' if when else shown
+    return f'{shown} <span class="muted small nowrap">{text(when)}</span>' if when else shown
 
 
 def _heard(run: RunView) -> str:

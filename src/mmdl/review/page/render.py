@@ -6,6 +6,7 @@ import base64
 import hashlib
 import importlib
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from mmdl.errors import UserError
@@ -101,11 +102,18 @@ def _title(runs: Sequence[RunView]) -> str:
 
 
 def _made(review: Review) -> str:
-    said = f"As of {review.made}" if review.made else ""
+    said = f"As of {_moment(review.made)}" if review.made else ""
     running = sum(run.state == "running" for run in review.runs)
     if running:
         said += f" · {running} of {len(review.runs)} still running: run the review again for what comes after"
     return text(said)
+
+
+def _moment(made: str) -> str:
+    try:
+        return datetime.fromisoformat(made).strftime("%Y-%m-%d %H:%M:%S %z").strip()
+    except ValueError:
+        return made
 
 
 def _entry(section: Section) -> str:

@@ -125,7 +125,10 @@ def review_of(folders, **changes):
     )
     comparisons = [compare(scored[0], other) for other in scored[1:]]
     keys = [
-        Difference("optimizer.lr", {run.id: str(run.config["optimizer"]["lr"]) for run in runs if run.config})
+        Difference(
+            "optimizer.lr",
+            {run.id: str(run.config["optimizer"]["lr"]) for run in runs if "optimizer" in run.config},
+        )
     ]
     ordered = scored + [entrant for entrant in entrants if entrant.mean is None]
     found = Review(
@@ -145,7 +148,7 @@ def compare(first, second):
     ends = (difference - 0.025, difference + 0.025)
     shown = ends[0] > 0
     verdict = (
-        f"{first.label} is better than {second.label} by {difference:+.4f} (95% interval [{ends[0]:+.4f}, {ends[1]:+.4f}])."
+        f"{first.label} is better than {second.label} by {difference:+.4f}."
         if shown
         else f"No difference shown between {first.label} and {second.label}."
     )

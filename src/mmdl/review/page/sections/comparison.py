@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from mmdl.review.model import Comparison, Review
 from mmdl.review.page.axis import Axis, interval, labels
-from mmdl.review.page.marks import bullets
+from mmdl.review.page.headline import sentence
+from mmdl.review.page.marks import bullets, swatch
 from mmdl.review.page.numbers import interval_words, p_words, score_words
 from mmdl.review.page.section import Section, text
 
@@ -43,7 +44,10 @@ def _forest(metric: str, comparisons: Sequence[Comparison]) -> str:
 
 
 def _row(found: Comparison, axis: Axis) -> str:
-    names = f'<td class="name">{text(found.first)}</td><td class="name">{text(found.second)}</td>'
+    first, second = _marks(found)
+    names = (
+        f'<td class="name">{first}{text(found.first)}</td><td class="name">{second}{text(found.second)}</td>'
+    )
     if found.refused:
         return f'<tr>{names}<td></td><td class="axis"></td><td>{_badge(found)}</td></tr>'
     difference = "" if found.difference is None else f"{found.difference:+.4f}"
@@ -68,7 +72,7 @@ def _badge(found: Comparison) -> str:
 
 def _details(found: Comparison, is_open: bool) -> str:
     head = f"<summary>{text(found.first)} against {text(found.second)} {_badge(found)}</summary>"
-    body = f'<p class="lead-note">{text(found.verdict)}</p>'
+    body = f'<p class="lead-note">{text(sentence(found.verdict))}</p>'
     if found.refused:
         body += (
             f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
@@ -119,14 +123,33 @@ def _counts(found: Comparison) -> str:
         ("neither", "neither", neither),
     )
     total = max(1, sum(found.counts))
+    colours = _colours(found)
     bar = "".join(
-        f'<span class="{style}" style="flex:{count} 0 0" title="{text(name)}: {count:,}"></span>'
+        f'<span class="{style}"{colours.get(style, "")} style="flex:{count} 0 0" '
+        f'title="{text(name)}: {count:,}"></span>'
         for style, name, count in shown
         if count
     )
     key = "".join(
-        f'<li class="{style}">{text(name)}: <strong>{count:,}</strong> '
+        f'<li class="{style}"{colours.get(style, "")}>{text(name)}: <strong>{count:,}</strong> '
         f'<span class="muted">{100 * count / total:.1f}%</span></li>'
         for style, name, count in shown
     )
     return f'<p class="note">Items by who got them right</p><div class="counts">{bar}</div><ul class="key">{key}</ul>'
+
+
+def _runs(found: Comparison) -> tuple[str, str]:
+    """The run whose colour stands for each of the two; a baseline of the first run has none."""
+    first = found.first_runs[0] if found.first_runs else ""
+    second = found.second_runs[0] if found.second_runs else ""
+    return first, "" if second == first else second
+
+
+def _marks(found: Comparison) -> tuple[str, str]:
+    first, second = _runs(found)
+    return swatch(first) if first else "", swatch(second) if second else ""
+
+
+def _colours(found: Comparison) -> dict[str, str]:
+    first, second = _runs(found)
+    return {"first": f' data-colour="{text(first)}"', "second": f' data-colour="{text(second)}"'}

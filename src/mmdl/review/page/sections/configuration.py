@@ -50,7 +50,7 @@ def _differences(review: Review) -> str:
     note = f'<p class="note">{rest:,} more keys differ.</p>' if rest else ""
     return (
         f'<p class="note">{len(review.differences):,} '
-        f"{'key differs' if len(review.differences) == 1 else 'keys differ'}; values that are not those of most runs are "
+        f"{'key differs' if len(review.differences) == 1 else 'keys differ'}; values that most runs don't have are "
         'marked.</p><div class="table wide" tabindex="0" role="region" aria-label="Keys that differ">'
         f'<table data-sortable><thead><tr><th scope="col">Key</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
         f"</div>{note}"

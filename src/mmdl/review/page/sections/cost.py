@@ -85,7 +85,8 @@ def _table(points: Sequence[dict[str, Any]]) -> str:
         for point in points
     )
     return (
-        '<details class="more"><summary>The same as a table</summary><div class="table"><table data-sortable><thead><tr>'
+        '<details class="more"><summary>The same as a table</summary><div class="table"><table data-sortable>'
+        "<thead><tr>"
         '<th scope="col">Entrant</th><th scope="col" class="number">Score</th>'
         '<th scope="col" class="number">Training time</th><th scope="col" class="number">Samples seen</th>'
         f'<th scope="col" class="number">FLOPs</th></tr></thead><tbody>{rows}</tbody></table></div></details>'

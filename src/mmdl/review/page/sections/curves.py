@@ -2,151 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmdl.review.curves import CurveReader, thinned
-from mmdl.review.model import Curve, Review
+from mmdl.review.curves import CurveReader, represented_means, thinned
+from mmdl.review.model import Curve, Review, RunView
 from mmdl.review.page.section import Section, text
+from mmdl.review.quantities import ordered
 
 BYTES = 4_500_000
-"""What all points together may take of the page."""
-POINT_BYTES = 19
+"""What all points together may take of the page; each run has an equal share."""
+POINT_BYTES = 12
 FEWEST, MOST = 48, 2000
 """Points of a curve; a curve with no more than the most that fit is shown whole."""
 MOST_CURVES = 4000
+"""Curves of all runs together."""
 EVENTS = 64
-"""A curve with no more points than this, and each of validation, shows its points."""
-COUNTERS = frozenset(("epoch", "trainer/global_step", "step"))
-"""Quantities that only count."""
-ONCE = ("test/", "baseline/", "best/")
-"""Figures that are logged once, at the end: they stand in the table of metrics."""
-SCRIPTS = (
-    "uplot/uPlot.min.css",
-    "chart.css",
-    "uplot/uPlot.iife.min.js",
-    "chart.js",
-    "legend.js",
-    "panel.js",
-    "curves.js",
-)
+"""A curve of validation with no more points than this shows each of them."""
+MOST_NOTES = 8
+UPLOT = ("uplot/uPlot.min.css", "chart.css", "uplot/uPlot.iife.min.js")
+SCRIPTS = (*UPLOT, "chart.js", "legend.js", "panel.js", "curves.js")
 
 
 def section(review: Review) -> Section:
     """The section; its data holds the curves of each quantity, by run."""
+    monitors = list(dict.fromkeys(run.monitor for run in review.runs if run.monitor))
     notes: list[str] = []
-    found: dict[str, dict[int, Curve]] = {}
+    lost, short = 0, 0
+    runs: list[dict[str, Any]] = []
+    curves: dict[str, list[dict[str, Any]]] = {}
     for number, run in enumerate(review.runs):
         reader = CurveReader(run.path / "metrics.jsonl")
-        curves = reader.read()
-        if not curves:
-            notes.append(f"{run.id}: metrics.jsonl is missing, or holds no figure yet")
-        if reader.damaged:
-            notes.append(f"{run.id}: {reader.damaged} damaged lines of metrics.jsonl are left out")
-        for name, curve in curves.items():
-            if name not in COUNTERS and not name.startswith(ONCE):
-                found.setdefault(name, {})[number] = curve
-    monitors = list(dict.fromkeys(run.monitor for run in review.runs if run.monitor in found))
-    order = _order(list(found), monitors)
-    kept: list[str] = []
-    total = 0
-    for name in order:
-        if total + len(found[name]) > MOST_CURVES and kept:
-            continue
-        kept.append(name)
-        total += len(found[name])
-    if len(kept) < len(order):
+        found = reader.read()
+        notes += _gaps(run, reader, found)
+        kept, points = _share(found, monitors, len(review.runs))
+        lost = max(lost, len(ordered(found, monitors)) - len(kept))
+        for name in kept:
+            packed = packed_curve(found[name], points, name.startswith("val/"))
+            short = max(short, points if "m" in packed else 0)
+            curves.setdefault(name, []).append({"r": number} | packed)
+        runs.append({"id": run.id, "label": run.id, "start": reader.start})
+    if lost:
         notes.append(
-            f"{len(order) - len(kept):,} of {len(order):,} quantities are left out of the page, those of single "
-            "classes first; metrics.jsonl of each run holds all"
+            f"up to {lost:,} quantities of a run are left out of the page, those of single classes first; "
+            "metrics.jsonl holds all"
         )
-    points = int(min(MOST, max(FEWEST, BYTES // POINT_BYTES // max(1, total))))
-    data = {
-        "runs": [
-            {"id": run.id, "label": run.id, "start": _start(found, n)} for n, run in enumerate(review.runs)
-        ],
-        "quantities": [
-            {
-                "name": name,
-                "group": _group(name, monitors),
-                "curves": [
-                    _packed(number, curve, points, name.startswith("val/"))
-                    for number, curve in found[name].items()
-                ],
-            }
-            for name in kept
-        ],
-    }
+    if short:
+        notes.append(
+            f"Curves of more than {short:,} points are thinned: of each stretch the least and the greatest value are "
+            "shown, and smoothing takes the mean of all"
+        )
+    rest = len(notes) - MOST_NOTES
+    notes = [*notes[-MOST_NOTES:], *([f"{rest} more runs have gaps in their curves"] if rest > 0 else [])]
+    said = "".join(f'<p class="note">{text(note)}.</p>' for note in notes)
+    if not curves:
+        return Section("curves", "Curves", f'<p class="note">No run has logged a curve yet.</p>{said}')
+    quantities = [
+        {"name": name, "group": heading, "curves": curves[name]}
+        for name, heading in ordered(curves, monitors)
+    ]
     html = '<div id="curves-panel"></div><noscript><p class="note">The curves need JavaScript.</p></noscript>'
-    if not kept:
-        html = '<p class="note">No run has logged a curve yet.</p>'
-    if any(len(curve.steps) > points for name in kept for curve in found[name].values()):
-        notes.append(
-            f"curves of more than {points:,} points are thinned: of each stretch its least and its greatest value are "
-            "shown, and smoothing takes its mean"
-        )
-    html += "".join(f'<p class="note">{text(note)}.</p>' for note in notes)
-    return Section("curves", "Curves", html, data if kept else None, SCRIPTS if kept else ())
+    return Section("curves", "Curves", html + said, {"runs": runs, "quantities": quantities}, SCRIPTS)
 
 
-def _order(names: list[str], monitors: list[str]) -> list[str]:
-    """The monitored figures, losses and learning first, parts of a figure (a class, a question type) last."""
-    group = {"train": 0, "val": 1}
-    return sorted(
-        names,
-        key=lambda name: (
-            name not in monitors,
-            name.count("/") > 1,
-            group.get(name.split("/")[0], 2),
-            "loss" not in name,
-            name,
-        ),
-    )
+def _gaps(run: RunView, reader: CurveReader, found: dict[str, Curve]) -> list[str]:
+    """What is missing of a run."""
+    said = [] if found else [f"{run.id}: metrics.jsonl is missing, or holds no figure yet"]
+    if reader.damaged:
+        said.append(f"{run.id}: {reader.damaged:,} damaged lines of metrics.jsonl are left out")
+    return said
 
 
-def _group(name: str, monitors: list[str]) -> str:
-    if name in monitors:
-        return "Monitored"
-    first, _, rest = name.partition("/")
-    if not rest:
-        return "other"
-    return f"{first}, by part" if "/" in rest and first in ("train", "val") else first
+def _share(found: dict[str, Curve], monitors: Collection[str], runs: int) -> tuple[list[str], int]:
+    """Which curves of a run are shown, and with how many points."""
+    names = [name for name, _ in ordered(found, monitors)][: max(20, MOST_CURVES // runs)]
+    return names, min(MOST, max(FEWEST, BYTES // POINT_BYTES // (runs * max(1, len(names)))))
 
 
-def _start(found: dict[str, dict[int, Curve]], number: int) -> float | None:
-    """When the run logged first; times since the start count from it."""
-    firsts = [curves[number].times[0] for curves in found.values() if number in curves]
-    return round(float(min(firsts)), 1) if firsts else None
+def packed_curve(curve: Curve, points: int, validation: bool = False) -> dict[str, Any]:
+    """A curve in few characters.
 
+    Args:
+        curve: All P points.
+        points: The most that are kept.
+        validation: Whether each point stands for a validation.
 
-def _packed(number: int, curve: Curve, points: int, validation: bool) -> dict[str, Any]:
-    """A curve as few characters: differences of steps and times, values with five digits."""
+    Returns:
+        `s` and `t`: differences of steps and of whole seconds; `v`: values with five digits, null where they are not
+        finite; `m`: means, where the curve was thinned; `p`: 1 where each point is shown.
+    """
     small = thinned(curve, points)
     packed: dict[str, Any] = {
-        "r": number,
         "s": np.diff(small.steps, prepend=0).tolist(),
         "v": [_short(value) for value in small.values.tolist()],
+        "t": np.diff(np.round(small.times).astype(np.int64), prepend=0).tolist(),
     }
-    seconds = np.round(small.times).astype(np.int64)
-    packed["t"] = np.diff(seconds, prepend=0).tolist()
     if small is not curve:
-        packed["m"] = [_short(value) for value in _means(curve, small).tolist()]
+        packed["m"] = [_short(value) for value in represented_means(curve, small).tolist()]
     if len(small.steps) <= (EVENTS if validation else 1):
         packed["p"] = 1
     return packed
-
-
-def _means(curve: Curve, small: Curve) -> NDArray[np.float64]:
-    """Mean of the finite points that each kept point stands for: those since the kept point before it."""
-    ends = np.searchsorted(curve.steps, small.steps, side="right")
-    finite = np.isfinite(curve.values)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, curve.values, 0.0))])
-    counts = np.concatenate([[0], np.cumsum(finite)])
-    starts = np.concatenate([[0], ends[:-1]])
-    number = counts[ends] - counts[starts]
-    return np.where(number > 0, (sums[ends] - sums[starts]) / np.maximum(number, 1), small.values)
 
 
 def _short(value: float) -> float | None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from mmdl.review.model import Entrant, Review, RunView
 from mmdl.review.page.axis import Axis, interval, labels
+from mmdl.review.page.headline import headlines
 from mmdl.review.page.marks import badge, gaps, swatch
 from mmdl.review.page.numbers import interval_words, score_words
 from mmdl.review.page.section import Section, text
 from mmdl.runs.durations import duration
 
-LARGE, LISTED = 2, 8
+LARGE, LISTED = 2, 6
 """Verdicts in large letters, and those that are listed below; all stand in the comparison."""
 
 
@@ -32,29 +33,13 @@ def section(review: Review) -> Section:
 
 
 def _verdicts(review: Review) -> str:
-    said = [found.verdict for found in review.comparisons if found.verdict]
-    if not said:
-        said = [_alone(review)]
+    said = headlines(review)
     large = "".join(f'<p class="verdict">{text(verdict)}</p>' for verdict in said[:LARGE])
     listed = "".join(f"<li>{text(verdict)}</li>" for verdict in said[LARGE : LARGE + LISTED])
     rest = len(said) - LARGE - LISTED
     if rest > 0:
         listed += f'<li><a href="#comparison">{rest} more comparisons</a></li>'
     return large + (f'<ul class="verdicts">{listed}</ul>' if listed else "")
-
-
-def _alone(review: Review) -> str:
-    """The sentence where nothing was compared."""
-    scored = [entrant for entrant in review.entrants if entrant.mean is not None]
-    if not scored:
-        states = sorted({run.state for run in review.runs})
-        if len(review.runs) == 1:
-            return f"{review.runs[0].id} has no score yet: it is {states[0]}."
-        return f"No run has a score yet ({', '.join(states) or 'no run'})."
-    best = scored[0]
-    range_words = f", 95% interval {interval_words(best.ci95)}" if best.ci95 else ""
-    others = "" if len(scored) == 1 else " Nothing was compared on the same items."
-    return f"{best.label} reaches {score_words(best.mean)} {best.metric}{range_words}.{others}"
 
 
 def _table(metric: str, entrants: Sequence[Entrant], runs: dict[str, RunView]) -> str:

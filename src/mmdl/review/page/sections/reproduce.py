@@ -31,10 +31,11 @@ def _block(number: int, run: RunView) -> str:
 
 def _command(number: int, run: RunView) -> str:
     if not run.command:
-        return '<p class="note">The command is not known: manifest.json is missing, damaged, or of an older version.</p>'
+        return '<p class="note">The command is not known: manifest.json is missing, damaged, or older.</p>'
     return (
         f'<div class="command"><pre id="command-{number}">{text(run.command)}</pre>'
-        f'<button type="button" data-copy="command-{number}" aria-label="Copy the command of {text(run.id)}">Copy</button>'
+        f'<button type="button" data-copy="command-{number}" '
+        f'aria-label="Copy the command of {text(run.id)}">Copy</button>'
         "</div>"
     )
 

@@ -1,0 +1,339 @@
+"""The page of a review in a browser; `open_page` fails on any console error and any request."""
+
+import json
+
+import pytest
+
+from mmdl.review.page.render import write_page
+
+
+def scales(page, quantity, name="x"):
+    chart = page.locator(f'[data-quantity="{quantity}"]')
+    chart.scroll_into_view_if_needed()
+    chart.locator("canvas").wait_for()
+    return chart.evaluate(f"cell => [cell.chart.plot.scales.{name}.min, cell.chart.plot.scales.{name}.max]")
+
+
+def column(page, quantity, number):
+    """What a chart draws of its line of that number: steps and values."""
+    script = """(cell, number) => {
+        const [xs, ...lines] = cell.chart.plot.data;
+        return xs.flatMap((x, at) => (lines[number][at] == null ? [] : [[x, lines[number][at]]]));
+    }"""
+    return page.locator(f'[data-quantity="{quantity}"]').evaluate(script, number)
+
+
+def set_range(page, value):
+    page.locator("[data-control=smoothing]").fill(str(value))
+
+
+def drag(page, quantity, first, last):
+    area = page.locator(f'[data-quantity="{quantity}"] .u-over')
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + first * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + last * box["width"], middle + 2, steps=4)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_opens_and_says_first_which_run_is_better(written, open_page, scheme):
+    page = open_page(written, scheme)
+    verdicts = page.locator(".verdict").all_inner_texts()
+    assert verdicts[0] == "No difference shown between film and film-seed-1."
+    assert verdicts[1].startswith("film is better than concat by +0.1700")
+    assert page.locator(".entrants tbody tr").count() == 5
+    assert page.locator(".entrants .whisker").count() == 3
+    states = page.locator(".entrants .badge").all_inner_texts()
+    assert states == ["finished", "finished", "finished", "running", "failed"]
+    anchors = page.locator(".contents a").evaluate_all("links => links.map(link => link.hash.slice(1))")
+    assert anchors[:5] == ["overview", "comparison", "curves", "metrics", "cost"]
+    assert anchors[-2:] == ["configuration", "reproduce"]
+    for anchor in anchors:
+        assert page.locator(f"section#{anchor}").count() == 1
+
+
+def test_a_chart_zooms_by_dragging_and_comes_back(written, open_page):
+    page = open_page(written)
+    name = "train/loss"
+    whole = scales(page, name)
+    assert whole == [20, 1200]
+    drag(page, name, 0.25, 0.5)
+    near = scales(page, name)
+    assert near[0] == pytest.approx(20 + 0.25 * 1180, abs=25)
+    assert near[1] == pytest.approx(20 + 0.5 * 1180, abs=25)
+    reset = page.locator(f'[data-quantity="{name}"]').get_by_role("button", name="Reset zoom")
+    assert reset.is_visible()
+    reset.click()
+    assert scales(page, name) == whole
+    assert not reset.is_visible()
+    drag(page, name, 0.25, 0.5)
+    page.locator(f'[data-quantity="{name}"] .u-over').dblclick()
+    assert scales(page, name) == whole
+
+
+def test_charts_zoom_together_when_asked(written, open_page):
+    page = open_page(written)
+    other = scales(page, "train/grad_norm")
+    scales(page, "train/loss")
+    drag(page, "train/loss", 0.2, 0.4)
+    assert scales(page, "train/grad_norm") == other
+    page.locator("[data-control=together]").check()
+    drag(page, "train/loss", 0.3, 0.6)
+    assert scales(page, "train/grad_norm") == scales(page, "train/loss") != other
+    page.locator(".panel-bar").get_by_role("button", name="Reset zoom").click()
+    assert scales(page, "train/grad_norm") == other
+
+
+def test_smoothing_is_the_debiased_mean(written, page_runs, open_page):
+    page = open_page(written)
+    scales(page, "train/loss")
+    raw = [json.loads(line) for line in (page_runs[0] / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["train/loss"] for row in raw if "train/loss" in row]
+    set_range(page, 0.8)
+    drawn = column(page, "train/loss", 5)  # five runs: the sixth line is the smoothed first one
+    last, weight = 0.0, 0.0
+    for (_, value), loss in zip(drawn, losses, strict=True):
+        last, weight = 0.8 * last + 0.2 * loss, 0.8 * weight + 0.2
+        assert value == pytest.approx(last / weight, rel=1e-3)
+    assert [value for _, value in column(page, "train/loss", 0)] == pytest.approx(losses, rel=1e-3)
+    set_range(page, 0)
+    lines = page.locator('[data-quantity="train/loss"]').evaluate("cell => cell.chart.plot.data.length")
+    assert lines == 1 + 5
+
+
+def test_logarithmic_axis_leaves_out_what_is_not_positive(written, open_page):
+    page = open_page(written)
+    scales(page, "train/loss")
+    chart = "document.querySelector('[data-quantity=\"train/loss\"]').chart"
+    assert page.evaluate(f"{chart}.plot.scales.y.distr") == 1
+    page.locator("[data-control=log]").check()
+    assert page.evaluate(f"{chart}.plot.scales.y.distr") == 3
+    rate = page.locator('[data-quantity="train/learning_rate"]')
+    rate.scroll_into_view_if_needed()
+    assert "values of 0 and below are left out" in rate.inner_text()  # the schedule ends at 0
+
+
+def test_times_are_an_axis_too(written, open_page):
+    page = open_page(written)
+    scales(page, "train/loss")
+    page.locator("[data-control=x]").select_option("relative")
+    low, high = scales(page, "train/loss")
+    assert (low, high) == (0, 1.7 * 1180)
+    page.locator("[data-control=x]").select_option("time")
+    assert scales(page, "train/loss")[0] == 1_790_000_034
+
+
+def test_the_legend_switches_lines_by_mouse_and_keyboard(written, open_page):
+    page = open_page(written)
+    scales(page, "train/loss")
+
+    def shown():
+        script = "cell => cell.chart.plot.series.slice(1).map(series => series.show)"
+        return page.locator('[data-quantity="train/loss"]').evaluate(script)
+
+    button = page.locator(".legend [data-run='concat']")
+    button.click()
+    assert shown() == [True, True, False, True, True]
+    assert button.get_attribute("aria-pressed") == "false"
+    button.focus()
+    page.keyboard.press("Enter")
+    assert shown() == [True] * 5
+    page.keyboard.press("Shift+Enter")
+    assert shown() == [False, False, True, False, False]
+    page.locator(".legend").get_by_role("button", name="All").click()
+    assert shown() == [True] * 5
+    page.locator(".legend").get_by_role("button", name="None").click()
+    assert shown() == [False] * 5
+
+
+def test_a_chart_can_be_read_and_zoomed_by_keyboard(written, page_runs, open_page):
+    page = open_page(written)
+    whole = scales(page, "train/loss")
+    cell = page.locator('[data-quantity="train/loss"]')
+    cell.locator(".chart-area").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    row = [json.loads(line) for line in (page_runs[0] / "metrics.jsonl").read_text().splitlines()][1]
+    said = cell.locator("[aria-live]").inner_text()
+    assert said.startswith("step 40: ")
+    on_the_page = float(f"{row['train/loss']:.5g}")  # the page holds five digits
+    assert f"film {on_the_page:.4g}" in said
+    assert "film" in cell.locator(".chart-tip").inner_text()
+    page.keyboard.press("End")
+    assert cell.locator("[aria-live]").inner_text().startswith("step 1,200: ")
+    page.keyboard.press("Shift+ArrowLeft")
+    assert cell.locator("[aria-live]").inner_text().startswith("step 1,000: ")
+    page.keyboard.press("+")
+    near = scales(page, "train/loss")
+    assert near[1] - near[0] < 0.6 * (whole[1] - whole[0])
+    page.keyboard.press("0")
+    assert scales(page, "train/loss") == whole
+
+
+def test_hovering_shows_the_values_of_all_runs(written, open_page):
+    page = open_page(written)
+    scales(page, "train/loss")
+    area = page.locator('[data-quantity="train/loss"] .u-over')
+    box = area.bounding_box()
+    area.hover(position={"x": box["width"] * 0.05, "y": 40})
+    tip = page.locator('[data-quantity="train/loss"] .chart-tip')
+    assert tip.is_visible()
+    for name in ("film", "film-seed-1", "concat", "going", "ended"):
+        assert name in tip.inner_text()
+    area.hover(position={"x": box["width"] * 0.95, "y": 40})
+    assert "ended" not in tip.inner_text()  # that run has nothing there
+
+
+def test_quantities_are_found_by_words_and_the_monitored_one_is_first(written, open_page):
+    page = open_page(written)
+    assert page.locator(".panel-cell").first.get_attribute("data-quantity") == "val/vqa_accuracy"
+    page.get_by_label("Find quantities").fill("loss VAL")
+    visible = page.locator(".panel-cell:visible")
+    assert visible.evaluate_all("cells => cells.map(cell => cell.dataset.quantity)") == ["val/loss"]
+    page.get_by_label("Find quantities").fill("nothing like that")
+    assert page.get_by_text("No quantity has a name like that.").is_visible()
+
+
+def test_the_metrics_are_sorted_filtered_and_turned(written, open_page):
+    page = open_page(written)
+    table = page.locator("#metrics-table")
+    names = lambda: table.locator("tbody th").all_inner_texts()  # noqa: E731
+    assert names()[0] == "test/vqa_accuracy"
+    assert "not a number" in table.locator("tr", has_text="test/ece").inner_text()
+    assert table.locator("tbody tr").first.locator("td.best").inner_text().startswith("0.7800")
+    assert table.locator("tr", has_text="test/loss").locator("td.best").inner_text().startswith("0.7200")
+    page.get_by_label("Find figures").fill("answer_type")
+    assert len(names()) == 3
+    head = table.get_by_role("button", name="concat")
+    head.click()
+    assert names() == [f"test/vqa_accuracy/answer_type/{part}" for part in ("yes_no", "other", "number")]
+    assert table.locator("th[aria-sort=descending]").inner_text().strip().startswith("concat")
+    page.keyboard.press("Enter")  # the focus stayed on the heading
+    assert names()[0].endswith("number")
+    page.get_by_label("Find figures").fill("")
+    table.get_by_role("button", name="Runs as rows").click()
+    assert [name.strip() for name in names()] == ["film", "film-seed-1", "concat", "going", "ended"]
+    table.get_by_role("button", name="test/vqa_accuracy", exact=True).click()
+    table.get_by_role("button", name="test/vqa_accuracy", exact=True).click()
+    assert names()[0].strip() == "concat"
+    assert {name.strip() for name in names()[3:]} == {"going", "ended"}  # without a figure: last
+
+
+def test_entrants_are_sorted_by_their_figures(written, open_page):
+    page = open_page(written)
+    table = page.locator(".entrants")
+    table.get_by_role("button", name="Training").click()
+    assert table.locator("tbody .name").first.inner_text().strip() == "concat"
+    table.get_by_role("button", name="Training").click()
+    assert table.locator("tbody .name").first.inner_text().strip() == "film"
+
+
+def test_cost_is_switched(written, open_page):
+    page = open_page(written)
+    cost = page.locator("#cost")
+    assert cost.locator(".point").count() == 3
+    before = cost.locator(".point circle").evaluate_all("points => points.map(p => p.getAttribute('cx'))")
+    cost.get_by_role("button", name="samples seen").click()
+    assert "samples seen 64k" in cost.locator(".point").first.get_attribute("aria-label")
+    after = cost.locator(".point circle").evaluate_all("points => points.map(p => p.getAttribute('cx'))")
+    assert after != before
+    cost.get_by_label("Log x").uncheck()
+    assert (
+        cost.locator(".point circle").evaluate_all("points => points.map(p => p.getAttribute('cx'))") != after
+    )
+    assert cost.get_by_role("button", name="FLOPs").is_disabled()
+    assert "No run says its FLOPs of the training." in cost.inner_text()
+    assert "Without a score: going, ended." in cost.inner_text()
+
+
+def test_the_configuration_is_searched_and_the_command_copied(written, open_page):
+    page = open_page(written)
+    part = page.locator("#configuration")
+    assert part.locator("tbody tr").first.locator("td.other").all_inner_texts() == ["0.01"]
+    part.get_by_label("Find keys or values").fill("optimizer lr")
+    assert part.locator("pre:visible").count() == 5
+    assert part.locator("pre:visible").nth(2).inner_text() == "optimizer.lr: 0.01"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.get_by_role("button", name="Copy the command of film", exact=True)
+    button.click()
+    page.get_by_text("Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "python -m mmdl train +experiment=vqa run.id=film optimizer.lr=0.002"
+
+
+def test_the_theme_is_chosen(written, open_page):
+    page = open_page(written, "light")
+    surface = "getComputedStyle(document.querySelector('main section')).backgroundColor"
+    scales(page, "train/loss")
+    light = page.evaluate(surface)
+    page.locator("[data-theme-toggle]").click()
+    assert page.evaluate(surface) != light
+    assert page.evaluate("mmdl.palette.colour('film')") == page.evaluate(
+        "mmdl.css(mmdl.palette.of('film').variable)"
+    )
+    dark = open_page(written, "dark")
+    assert dark.evaluate(surface) == page.evaluate(surface)
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out_of_the_window(written, open_page, width):
+    page = open_page(written, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+HOSTILE = '<script>document.title="taken"</script><img src=x onerror="document.title=1">'
+
+
+def test_hostile_text_is_shown_as_text(make_run, make_review, tmp_path, open_page):
+    folder = make_run(tmp_path, "odd")
+    (folder / "config.yaml").write_text(json.dumps({"name": HOSTILE, "seed": 1, HOSTILE: HOSTILE}))
+    rows = [{"step": step, "time": 1e9 + step, f"train/{HOSTILE}": 1.0 * step} for step in range(5)]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "summary.json").write_text(
+        json.dumps({f"test/{HOSTILE}": {"value": 0.5, "n": 3, "ci95": None}})
+    )
+    manifest = {"command": ["mmdl", "train", HOSTILE], "packages": {HOSTILE: HOSTILE}, "started": HOSTILE}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    review = make_review([folder])
+    review.entrants[0].label = HOSTILE
+    review.notes = [HOSTILE]
+    review.differences = []
+    page = open_page(write_page(review, tmp_path / "page.html"))
+    assert page.title() == "Review of odd"
+    assert page.locator("img").count() == 0
+    for part in ("#overview", "#metrics", "#reproduce", "#curves"):
+        assert "<script>document.title" in page.locator(part).inner_text(), part
+
+
+def test_a_metric_of_all_nan_and_gaps(make_run, make_review, tmp_path, open_page):
+    folder = make_run(tmp_path, "gaps", points=20, more={"train/lost": "nan"})
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    row = json.loads(lines[5])
+    row["train/loss"] = "nan"
+    lines[5] = json.dumps(row)
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + '\n{"step": 900, "tim')
+    page = open_page(write_page(make_review([folder]), tmp_path / "page.html"))
+    lost = page.locator('[data-quantity="train/lost"]')
+    lost.scroll_into_view_if_needed()
+    lost.get_by_text("train/lost has no value that is a number.").wait_for()
+    scales(page, "train/loss")
+    loss = page.locator('[data-quantity="train/loss"]')
+    assert "1 point is no finite number: gaps" in loss.inner_text()
+    assert len(column(page, "train/loss", 0)) == 19
+    page.locator("[data-control=log]").check()
+    assert "has no positive values" in lost.inner_text()
+
+
+def test_one_run_that_has_only_begun(make_run, make_review, tmp_path, open_page):
+    folder = make_run(tmp_path, "new", state="running", points=1)
+    for name in ("metrics.jsonl", "summary.json", "manifest.json"):
+        (folder / name).unlink(missing_ok=True)
+    page = open_page(write_page(make_review([folder]), tmp_path / "page.html"))
+    assert page.locator(".verdict").inner_text() == "new has no score yet: it is running."
+    text = page.locator("main").inner_text()
+    assert "No run has logged a curve yet." in text
+    assert "manifest.json is missing" in text
+    assert "Nothing was compared" in text

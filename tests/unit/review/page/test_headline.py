@@ -1,0 +1,54 @@
+"""The sentences on top of the page."""
+
+from mmdl.review.model import Comparison, Entrant, Review, RunView
+from mmdl.review.page.headline import headlines
+
+
+def pair(second, difference=0.0, shown=False, refused=""):
+    return Comparison(
+        "a",
+        second,
+        ["a"],
+        [second],
+        "test/accuracy",
+        f"a and {second}",
+        shown,
+        refused,
+        values=(0.9, 0.9 - difference),
+        difference=difference,
+    )
+
+
+def test_few_comparisons_stand_as_they_are(tmp_path):
+    review = Review([], comparisons=[pair("b"), pair("c")])
+    assert headlines(review) == ["a and b.", "a and c."]
+
+
+def test_many_comparisons_are_told_in_one_sentence(tmp_path):
+    found = [
+        pair("b"),
+        pair("c", 0.2, True),
+        pair("d", -0.1, True),
+        pair("e", refused="other items"),
+        pair("f", 0.3, True),
+    ]
+    baseline = Entrant("question only", ["a"], baseline="question_only")
+    review = Review([], [Entrant("a", ["a"]), baseline], [*found, pair("question only", 0.5, True)])
+    first = headlines(review)[0]
+    assert first == (
+        "a (0.9000 test/accuracy), against 5 others: better than c, f; worse than d; no difference shown to b; "
+        "not compared with e."
+    )
+
+
+def test_smaller_may_be_better(tmp_path):
+    runs = [RunView(tmp_path, "a", mode="min")]
+    review = Review(runs, [Entrant("a", ["a"])], [pair(name, -0.1, True) for name in "bcdefg"])
+    assert headlines(review)[0] == "a (0.9000 test/accuracy), against 6 others: better than 6 of them."
+
+
+def test_without_comparisons_the_score_is_said(tmp_path):
+    best = Entrant("a", ["a"], metric="test/accuracy", mean=0.91, ci95=(0.9, 0.92))
+    assert headlines(Review([], [best])) == ["a reaches 0.9100 test/accuracy, 95% interval [0.9000, 0.9200]."]
+    running = RunView(tmp_path, "a", state="running")
+    assert headlines(Review([running], [Entrant("a", ["a"])])) == ["a has no score yet: it is running."]
