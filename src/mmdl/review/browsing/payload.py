@@ -116,6 +116,10 @@ def _column(found: PredictionSet, column: Column, rows: Any, texts: _Texts) -> d
         "label": shown(column.label, 80),
         "run": shown(column.run, 80),
         "baseline": column.baseline,
+        "mean": _rounded(float(np.mean(column.scores[known])))
+        if (known := np.isfinite(column.scores)).any()
+        else None,
+        "n": int(known.sum()),
         "score": scores,
         "top": top,
     }

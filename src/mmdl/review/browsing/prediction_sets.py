@@ -153,7 +153,17 @@ class _Builder:
         made.images |= made.kind == "retrieval" and any(map(finds_images, items.records[:3]))
         label = f"{run.id} · {baseline.replace('_', ' ')}" if baseline else run.id
         made.columns.append(
-            Column(label, run.id, baseline, items.scores, np.zeros(0, dtype=np.bool_), texts, values, right, ranks)
+            Column(
+                label,
+                run.id,
+                baseline,
+                items.scores,
+                np.zeros(0, dtype=np.bool_),
+                texts,
+                values,
+                right,
+                ranks,
+            )
         )
         self._rows.append(places)
 

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from mmdl.review.browsing.prediction_sets import PredictionSet
 
-MOST_ITEMS = 3000
+MOST_ITEMS = 12_000
 """Items in a page."""
-MOST_ANSWERS = 60_000
+MOST_ANSWERS = 72_000
 """Items times runs in a page."""
 RIGHT = 0.5
 """A score of at least so much counts as right, as in the comparison of runs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from mmdl.review.browsing.confusion import Confusion, count_confusion, read_confusion
+from mmdl.review.browsing.confusion import Confusion, count_confusion, natural, read_confusion
 from mmdl.review.browsing.prediction_sets import PredictionSet, prediction_sets
 from mmdl.review.browsing.shown import shown
 from mmdl.review.model import Review
@@ -30,7 +30,9 @@ def section(review: Review) -> Section | None:
         for column in [column for column in found.columns if not column.baseline][:MOST_RUNS]:
             counted = None
             if found.kind == "classification":
-                counted = read_confusion(paths[column.run] / "evaluation" / found.name / "confusion_matrix.csv")
+                counted = read_confusion(
+                    paths[column.run] / "evaluation" / found.name / "confusion_matrix.csv"
+                )
             counted = counted or count_confusion(found, column)
             if counted is not None:
                 known.append((column.label, counted))
@@ -41,6 +43,8 @@ def section(review: Review) -> Section | None:
 
 def _table(found: PredictionSet, known: list[tuple[str, Confusion]]) -> dict[str, Any]:
     classes = list(dict.fromkeys(name for _, counted in known for name in counted.classes))
+    if any(counted.source == "predictions" for _, counted in known):
+        classes.sort(key=natural)
     made: dict[str, Any] = {
         "set": found.name,
         "kind": found.kind,
@@ -72,10 +76,13 @@ def _lists(known: list[tuple[str, Confusion]]) -> dict[str, Any]:
     chosen, worst = pairs.most_common(MOST_PAIRS), missed.most_common(MOST_WORST)
     return {
         "pairs": [
-            [shown(one, 80), shown(other, 80), [c.counts.get((one, other), 0) for _, c in known]] for (one, other), _ in chosen
+            [shown(one, 80), shown(other, 80), [c.counts.get((one, other), 0) for _, c in known]]
+            for (one, other), _ in chosen
         ],
         "left": [max(0, len(pairs) - MOST_PAIRS), max(0, len(missed) - MOST_WORST)],
-        "worst": [[shown(name, 80), [classes.get(name, (0, 0, 0)) for classes in of_class]] for name, _ in worst],
+        "worst": [
+            [shown(name, 80), [classes.get(name, (0, 0, 0)) for classes in of_class]] for name, _ in worst
+        ],
     }
 
 

@@ -44,7 +44,9 @@ def section(review: Review) -> Section | None:
         made["title"] = _title(found)
     images = item_images(review)
     if images.left_out:
-        gaps.append(f"{images.left_out:,} images found no room in this page; they are in media/items of the runs")
+        gaps.append(
+            f"{images.left_out:,} images found no room in this page; they are in media/items of the runs"
+        )
     if images.damaged:
         gaps.append(f"{images.damaged:,} image files are damaged")
     tables = "".join(_scores(found) for found in sets)
@@ -54,14 +56,18 @@ def section(review: Review) -> Section | None:
 def _title(found: PredictionSet) -> str:
     name = shown(found.name, 60)
     direction = {"text_to_image": "captions find images", "image_to_text": "images find captions"}
-    kind = next((said for end, said in direction.items() if name.endswith(end)), TITLES.get(found.kind, found.kind))
+    kind = next(
+        (said for end, said in direction.items() if name.endswith(end)), TITLES.get(found.kind, found.kind)
+    )
     return f"{shown(found.split, 40)} · {kind} ({len(found.ids):,})"
 
 
 def _lost_images(review: Review, sets: list[PredictionSet]) -> list[str]:
     lines = []
     for run in review.runs:
-        for name in dict.fromkeys(found.name for found in sets if any(c.run == run.id for c in found.columns)):
+        for name in dict.fromkeys(
+            found.name for found in sets if any(c.run == run.id for c in found.columns)
+        ):
             lines += [f"{run.id}: {note}" for note in item_image_notes(run.path, name)]
     return list(dict.fromkeys(lines))
 
@@ -82,7 +88,9 @@ def _scores(found: PredictionSet) -> str:
         groups = [] if found.kind == "retrieval" else group_scores(found, name)
         if not groups:
             continue
-        head = "".join(f'<th scope="col" class="number">{text(shown(c.label, 60))}</th>' for c in found.columns)
+        head = "".join(
+            f'<th scope="col" class="number">{text(shown(c.label, 60))}</th>' for c in found.columns
+        )
         rows = "".join(
             f'<tr><th scope="row" dir="auto">{text(shown(g.value, 80))}</th><td class="number">{g.n:,}</td>'
             f"{''.join(map(_mean, g.means))}</tr>"
@@ -102,7 +110,9 @@ def _scores(found: PredictionSet) -> str:
 def _mean(mean: float) -> str:
     if math.isnan(mean):
         return '<td class="number muted">none</td>'
-    return f'<td class="number"><span class="meanbar" style="--share:{mean:.3f}">{100 * mean:.1f}%</span></td>'
+    return (
+        f'<td class="number"><span class="meanbar" style="--share:{mean:.3f}">{100 * mean:.1f}%</span></td>'
+    )
 
 
 BROWSER = """
