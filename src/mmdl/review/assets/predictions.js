@@ -58,6 +58,7 @@
   };
 
   // ---- drawing ----
+  if (matchMedia("(max-width: 900px)").matches) part("filters").open = false;
   const filters = new mmdl.BrowserFilters(part("filters"), (changes) => change(changes));
   const dialog = new mmdl.ItemDialog(part("dialog"), {
     palette,

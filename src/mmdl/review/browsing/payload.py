@@ -26,8 +26,9 @@ def payload(sets: list[PredictionSet], images: ItemImages, most: int = MOST_ITEM
         most: Items in all.
 
     Returns:
-        `sets` and `images` (data URIs). Of each set: `name, kind, metric, split, total, texts`, and by item `ids, image,
-        query, references, groups` and `columns` with `score` and `top`. Texts and images are places in `texts` and `images`.
+        `sets` and `images` (data URIs). Of each set: `name, kind, metric, split, total, texts`, and by item `ids,
+        image, query, references, groups` and `columns` with `score` and `top`. Texts and images are places in `texts`
+        and `images`.
     """
     columns = max((len(found.columns) for found in sets), default=1)
     most = min(most, max(60, MOST_ANSWERS // columns))

@@ -18,10 +18,7 @@ SIDE, LEFT, TOP, HEIGHT = 240, 42, 8, 56
 
 def section(review: Review) -> Section | None:
     """One diagram a run; says where none can be drawn. None where no run classifies or answers."""
-    parts = []
-    for found in prediction_sets(review)[0]:
-        if found.kind in ("classification", "vqa"):
-            parts.append(_set(found))
+    parts = [_set(found) for found in prediction_sets(review)[0] if found.kind in ("classification", "vqa")]
     return (
         Section("calibration", "Calibration", "".join(parts), None, ("calibration.css",)) if parts else None
     )
@@ -88,8 +85,8 @@ def _drawing(bins: Reliability, label: str) -> str:
         size = HEIGHT * n / most
         parts.append(
             f'<g class="bin"><title>{said}</title>'
-            f'<rect class="count" x="{x(low) + 1:.1f}" y="{base - size:.1f}" width="{SIDE / len(bins.samples) - 2:.1f}" '
-            f'height="{max(size, 1):.1f}"/><path class="gap" d="M{x(mean):.1f} {y(mean):.1f}V{y(accuracy):.1f}"/>'
+            f'<rect class="count" x="{x(low) + 1:.1f}" y="{base - size:.1f}" '
+            f'width="{SIDE / len(bins.samples) - 2:.1f}" height="{max(size, 1):.1f}"/><path class="gap" d="M{x(mean):.1f} {y(mean):.1f}V{y(accuracy):.1f}"/>'
             f'<path class="interval" d="M{x(mean):.1f} {y(least):.1f}V{y(greatest):.1f}"/>'
             f'<circle cx="{x(mean):.1f}" cy="{y(accuracy):.1f}" r="{3 + 3 * (n / most) ** 0.5:.1f}"/></g>'
         )

@@ -67,7 +67,8 @@ def _sameness(runs: list[RunView]) -> str:
     rows = []
     for run, parts in list(known.items())[:MOST_ROWS]:
         cells = "".join(
-            f'<td><code title="{text(shown(parts.get(name, ""), 100))}">{text(shown(parts.get(name, "none")[:HASHES]))}</code>'
+            f'<td><code title="{text(shown(parts.get(name, ""), 100))}">'
+            f"{text(shown(parts.get(name, 'none')[:HASHES]))}</code>"
             f"{_letter([p.get(name) for p in known.values()], parts.get(name)) if name in differing else ''}</td>"
             for name in names
         )
@@ -75,7 +76,8 @@ def _sameness(runs: list[RunView]) -> str:
     heads = "".join(f'<th scope="col">{text(shown(name, 60))}</th>' for name in names)
     table = _table("Hashes of the data", f'<th scope="col">run</th>{heads}', rows)
     is_open = " open" if differing else ""
-    return f"<p>{badge}{text(shown(said, 400))}{text(missing)}</p><details{is_open}><summary>Hashes</summary>{table}</details>"
+    told = f"<p>{badge}{text(shown(said, 400))}{missing}</p>"
+    return f"{told}<details{is_open}><summary>Hashes</summary>{table}</details>"
 
 
 def _letter(values: list[str | None], value: str | None) -> str:
@@ -159,9 +161,10 @@ def _cautions(runs: list[RunView], reports: Mapping[str, dict[str, Any]]) -> str
             else []
         )
         lines += [
-            f"{name.replace('_', ' ')}: {value}"
+            f"{name.replace('_', ' ')}: {said}"
             for name, value in marks.items()
-            if name not in ("trained_on_val", "skipped") and value not in (None, False, 0, "", [], {})
+            if name not in ("trained_on_val", "skipped")
+            for said in _lines(value)
         ]
         cautions = report.get("cautions")
         lines += [str(line) for line in cautions] if isinstance(cautions, list) else []
@@ -177,6 +180,16 @@ def _cautions(runs: list[RunView], reports: Mapping[str, dict[str, Any]]) -> str
         for line, names in list(said.items())[:MOST_ROWS]
     )
     return f"<h3>To be known</h3><ul>{rows}</ul>"
+
+
+def _lines(value: Any) -> list[str]:
+    """A mark in words; none where it says that there is nothing."""
+    if isinstance(value, list):
+        return [str(line) for line in value if line]
+    if isinstance(value, Mapping):
+        told = ", ".join(f"{name} {said}" for name, said in value.items() if said)
+        return [told] if told else []
+    return [] if value in (None, False, 0, "") else [str(value)]
 
 
 def _contents(sets: list[PredictionSet]) -> str:
@@ -198,7 +211,8 @@ def _contents(sets: list[PredictionSet]) -> str:
 def _bars(counts: Counter[str]) -> str:
     total, ranked = sum(counts.values()), counts.most_common()
     rows = "".join(
-        f'<li><span dir="auto">{text(shown(name, 60))}</span><span class="much" style="--share:{n / ranked[0][1]:.3f}"></span>'
+        f'<li><span dir="auto">{text(shown(name, 60))}</span>'
+        f'<span class="much" style="--share:{n / ranked[0][1]:.3f}"></span>'
         f'<span class="number">{n:,} <span class="muted">{100 * n / total:.1f}%</span></span></li>'
         for name, n in ranked[:MOST_VALUES]
     )
@@ -219,6 +233,6 @@ def _runs(names: Iterable[str]) -> str:
 
 def _table(label: str, head: str, rows: list[str]) -> str:
     return (
-        f'<div class="table" tabindex="0" role="region" aria-label="{text(label)}"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f'<div class="table" tabindex="0" role="region" aria-label="{text(label)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -50,7 +50,7 @@ LEFT_OUT, DAMAGED = -1, -2
 
 
 def _embedded(found: list[RunPicture]) -> tuple[list[int], list[str], int, int]:
-    """Place of each picture among the data URIs: the last of each run first, so that all have one before the room ends."""
+    """Place of each picture among the data URIs: the last of each run first, so that all have one while room is left."""
     order = sorted(range(len(found)), key=lambda n: (-(found[n].step or 1e15), n))
     places, uris, left, contents = [LEFT_OUT] * len(found), [], LIMIT, {}
     for n in order:
@@ -88,7 +88,8 @@ VIEWER = """
 <label>Picture <select data-part="picture"></select></label>
 <label>Run <select data-part="run"></select></label>
 <label>beside <select data-part="other"></select></label>
-<label data-part="stepping" hidden>Step <input type="range" min="0" step="1" data-part="step"> <output data-part="at"></output></label>
+<label data-part="stepping" hidden>Step <input type="range" min="0" step="1" data-part="step">
+<output data-part="at"></output></label>
 </div>
 <div class="pictures" data-part="shown"></div>
 </div>

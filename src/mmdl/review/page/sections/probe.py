@@ -64,7 +64,8 @@ def _table(probes: list[tuple[str, Probe]], images: ItemImages) -> str:
     )
     return (
         '<div class="table probe" tabindex="0" role="region" aria-label="Probe items"><table><thead><tr>'
-        f'<th scope="col">item</th>{heads}</tr></thead><tbody><tr class="sum"><th scope="row">mean score</th>{sums}</tr>'
+        f'<th scope="col">item</th>{heads}</tr></thead><tbody>'
+        f'<tr class="sum"><th scope="row">mean score</th>{sums}</tr>'
         f"{''.join(rows)}</tbody></table></div>{more}"
     )
 
@@ -95,8 +96,9 @@ def _strip(probe: Probe, name: str) -> str:
         for step, answer in zip(steps, answers, strict=True)
     )
     return (
-        f'<div class="strip" tabindex="0" aria-label="{text(f"{len(steps)} validations")}"><div class="cells-of-strip">{cells}'
-        f'</div><span class="last" dir="auto">{text(_said(answers[-1], 32))}</span><ol class="history">{lines}</ol></div>'
+        f'<div class="strip" tabindex="0" role="group" aria-label="{len(steps):,} validations">'
+        f'<div class="cells-of-strip">{cells}</div><span class="last" dir="auto">{text(_said(answers[-1], 32))}</span>'
+        f'<ol class="history">{lines}</ol></div>'
     )
 
 

@@ -45,8 +45,8 @@ def _recalls(found: PredictionSet) -> str:
     texts = "Captions find images" if found.name.endswith("text_to_image") else "Images find captions"
     title = f"{texts}, {shown(found.split, 40)}"
     return (
-        f'<h3>{text(title)}</h3><div class="table" tabindex="0" role="region" aria-label="{text(title)}"><table><thead><tr>'
-        f'<th scope="col">run</th>{heads}<th scope="col" class="number">median rank</th>'
+        f'<h3>{text(title)}</h3><div class="table" tabindex="0" role="region" aria-label="{text(title)}"><table>'
+        f'<thead><tr><th scope="col">run</th>{heads}<th scope="col" class="number">median rank</th>'
         f'<th scope="col" class="number">queries</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
@@ -58,8 +58,8 @@ GRID = """
 <label>Run <select data-part="run"></select></label>
 <label>against <select data-part="other"></select></label>
 <button type="button" data-part="more">Other queries</button></div>
-<p class="note">Queries evenly spread over the items of this page, the same for every run; a right one has a green frame.
-A click opens the item.</p>
+<p class="note">Queries evenly spread over the items of this page, the same for every run; a right one has a green
+frame. A click opens the item.</p>
 <ol class="queries" data-part="queries"></ol>
 </div>
 """
