@@ -56,10 +56,11 @@ def reliability(
     samples = np.bincount(index, minlength=bins)[:bins]
     with np.errstate(invalid="ignore"):
         means = [np.bincount(index, weights=w, minlength=bins)[:bins] / samples for w in (values, scores)]
-    gaps = np.where(samples > 0, np.abs(means[0] - means[1]), 0.0)
-    low, high = wilson(means[1], samples)
+    mean, accuracy = means
+    gaps = np.where(samples > 0, np.abs(mean - accuracy), 0.0)
+    low, high = wilson(accuracy, samples)
     error = float((gaps * samples).sum() / len(values))
-    return Reliability(edges, samples.astype(np.int64), *means, low, high, error, len(values))
+    return Reliability(edges, samples.astype(np.int64), mean, accuracy, low, high, error, len(values))
 
 
 def wilson(

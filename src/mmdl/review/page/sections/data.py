@@ -94,10 +94,8 @@ def _sizes(runs: list[RunView], reports: Mapping[str, dict[str, Any]]) -> str:
         cells = []
         for name in ("train", "val", "test"):
             sizes = _mapping(_mapping(splits.get(name)).get("sizes"))
-            lines = "<br>".join(
-                f"{_number(n)} {text(shown(unit, 40))}" for unit, n in list(sizes.items())[:8]
-            )
-            cells.append(f'<td class="number">{lines or _tested(run, name)}</td>')
+            told = "<br>".join(f"{_number(n)} {text(shown(unit, 40))}" for unit, n in list(sizes.items())[:8])
+            cells.append(f'<td class="number">{told or _tested(run, name)}</td>')
         rows.setdefault("".join(cells), []).append(run.id)
     lines = [
         f'<tr><th scope="row">{_runs(names)}</th>{cells}</tr>'

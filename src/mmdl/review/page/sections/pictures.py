@@ -50,9 +50,14 @@ LEFT_OUT, DAMAGED = -1, -2
 
 
 def _embedded(found: list[RunPicture]) -> tuple[list[int], list[str], int, int]:
-    """Place of each picture among the data URIs: the last of each run first, so that all have one while room is left."""
+    """Place of each picture among the data URIs, these, and how many are left out or damaged.
+
+    The last of each run come first, so that every run has one while there is room.
+    """
     order = sorted(range(len(found)), key=lambda n: (-(found[n].step or 1e15), n))
-    places, uris, left, contents = [LEFT_OUT] * len(found), [], LIMIT, {}
+    places, left = [LEFT_OUT] * len(found), LIMIT
+    uris: list[str] = []
+    contents: dict[bytes, int] = {}
     for n in order:
         try:
             content = found[n].path.read_bytes()
