@@ -106,7 +106,7 @@
         "div.asked",
         {},
         query ? make("div.query", { dir: "auto" }, query) : "",
-        known.length ? make("div.references", {}, ...known.slice(0, 4)) : "",
+        known.length ? make("div.references", {}, set.kind === "classification" ? make("span.muted", {}, "label") : "", ...known.slice(0, 4)) : "",
         make("div.meta", {}, ...[...groups, set.raw.ids[row]].map((text) => words(text))),
       ),
       make("div.cells", {}, cell(a), b >= 0 ? cell(b) : ""),

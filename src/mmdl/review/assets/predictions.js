@@ -58,6 +58,7 @@
   };
 
   // ---- drawing ----
+  if (matchMedia("(max-width: 900px)").matches) part("filters").open = false;
   const filters = new mmdl.BrowserFilters(part("filters"), (changes) => change(changes));
   const dialog = new mmdl.ItemDialog(part("dialog"), {
     palette,
@@ -95,15 +96,17 @@
 
   const summary = (chosen) => {
     const parts = [make("strong", {}, `${shown.length.toLocaleString("en-US")} of ${chosen.count.toLocaleString("en-US")} shown`)];
+    // where the page holds a part only, the mean of all is that of the run, not of the part
+    const whole = shown.length === chosen.count && chosen.raw.total > chosen.count;
     for (const column of state.b >= 0 ? [state.a, state.b] : [state.a]) {
-      const { n, mean } = chosen.mean(column, shown);
+      const { n, mean } = whole ? chosen.columns[column] : chosen.mean(column, shown);
       const score = n ? `${(100 * mean).toFixed(1)}%` : "no score";
       parts.push(make("span.mean", {}, browse.runName(chosen, column, palette), ` ${score}`));
     }
     part("summary").replaceChildren(...parts);
     part("note").textContent =
       chosen.raw.total > chosen.count
-        ? `The page holds ${chosen.count.toLocaleString("en-US")} of ${chosen.raw.total.toLocaleString("en-US")} items: those that runs disagree on and the most confident mistakes first, and an even selection of the others. Counts and means here are of these only.`
+        ? `The page holds ${chosen.count.toLocaleString("en-US")} of ${chosen.raw.total.toLocaleString("en-US")} items: those that runs disagree on and the most confident mistakes first, and an even selection of the others. Counts are of these; ${whole ? "scores are of all" : "so are scores of a filter"}.`
         : "";
   };
 

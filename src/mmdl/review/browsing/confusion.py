@@ -75,9 +75,14 @@ def count_confusion(found: PredictionSet, column: Column) -> Confusion | None:
     rows = np.flatnonzero(column.answered & np.isfinite(column.scores) & (column.texts[:, 0] >= 0))
     pairs = Counter((true[row], found.texts[column.texts[row, 0]]) for row in rows.tolist())
     counts = {pair: n for pair, n in pairs.items() if pair[0]}
-    classes = sorted({name for pair in counts for name in pair}, key=_natural)
+    classes = sorted({name for pair in counts for name in pair}, key=natural)
     return Confusion(counts, classes, "predictions") if len(classes) > 1 else None
 
 
-def _natural(name: str) -> tuple[int, float, str]:
+def natural(name: str) -> tuple[int, float, str]:
+    """Numbers by their size, then words: a key to sort by.
+
+    >>> sorted(["b", "10", "9"], key=natural)
+    ['9', '10', 'b']
+    """
     return (0, float(name), name) if name.isdecimal() and len(name) < 16 else (1, 0.0, name)

@@ -26,8 +26,9 @@ def payload(sets: list[PredictionSet], images: ItemImages, most: int = MOST_ITEM
         most: Items in all.
 
     Returns:
-        `sets` and `images` (data URIs). Of each set: `name, kind, metric, split, total, texts`, and by item `ids, image,
-        query, references, groups` and `columns` with `score` and `top`. Texts and images are places in `texts` and `images`.
+        `sets` and `images` (data URIs). Of each set: `name, kind, metric, split, total, texts`, and by item `ids,
+        image, query, references, groups` and `columns` with `score` and `top`. Texts and images are places in `texts`
+        and `images`.
     """
     columns = max((len(found.columns) for found in sets), default=1)
     most = min(most, max(60, MOST_ANSWERS // columns))
@@ -116,6 +117,10 @@ def _column(found: PredictionSet, column: Column, rows: Any, texts: _Texts) -> d
         "label": shown(column.label, 80),
         "run": shown(column.run, 80),
         "baseline": column.baseline,
+        "mean": _rounded(float(np.mean(column.scores[known])))
+        if (known := np.isfinite(column.scores)).any()
+        else None,
+        "n": int(known.sum()),
         "score": scores,
         "top": top,
     }

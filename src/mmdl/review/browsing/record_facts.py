@@ -67,11 +67,11 @@ def item_facts(kind: str, record: Mapping[str, Any]) -> ItemFacts:
         query, key = _text(record.get("query")), _text(image)
         return ItemFacts(key, "" if query == key else query, [], {}, [])
     references = Counter(map(_text, _list(record.get("references")))).most_common()
-    query, prompt = record.get("question"), record.get("prompt")
+    asked, prompt = record.get("question"), record.get("prompt")
     groups = {
         name.replace("_", " "): _text(record[name]) for name in ("answer_type", "shots") if name in record
     }
-    return ItemFacts(_text(image), _text(query), references, groups, _prompt(prompt))
+    return ItemFacts(_text(image), _text(asked), references, groups, _prompt(prompt))
 
 
 def best_answers(kind: str, record: Mapping[str, Any]) -> list[Answer]:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from mmdl.review.browsing.prediction_sets import PredictionSet
 
-MOST_ITEMS = 3000
+MOST_ITEMS = 12_000
 """Items in a page."""
-MOST_ANSWERS = 60_000
+MOST_ANSWERS = 72_000
 """Items times runs in a page."""
 RIGHT = 0.5
 """A score of at least so much counts as right, as in the comparison of runs."""
@@ -36,8 +36,8 @@ def selected(found: PredictionSet, with_image: NDArray[np.bool_], most: int) -> 
     if count <= most:
         return order.astype(np.int64)
     first, rest = order[: most - most // 4], np.sort(order[most - most // 4 :])
-    spread = np.unique(np.linspace(0, len(rest) - 1, most // 4).astype(np.int64)) if most >= 4 else []
-    return np.concatenate([first, rest[spread]]).astype(np.int64) if len(spread) else first.astype(np.int64)
+    spread = np.unique(np.linspace(0, len(rest) - 1, most // 4).astype(np.int64))
+    return np.concatenate([first, rest[spread]]).astype(np.int64)
 
 
 def disagreement(found: PredictionSet) -> NDArray[np.float64]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from mmdl.review.browsing.confusion import Confusion, count_confusion, read_confusion
-from mmdl.review.browsing.prediction_sets import PredictionSet, prediction_sets
+from mmdl.review.browsing.confusion import Confusion, count_confusion, natural, read_confusion
+from mmdl.review.browsing.prediction_sets import prediction_sets
 from mmdl.review.browsing.shown import shown
 from mmdl.review.model import Review
 from mmdl.review.page.section import Section
@@ -37,19 +37,39 @@ def section(review: Review) -> Section | None:
             if counted is not None:
                 known.append((column.label, counted))
         if known:
-            tables.append(_table(found, known))
+            title = f"{shown(found.split, 40)} · {'classes' if found.kind == 'classification' else 'answers'}"
+            tables.append(_table(title, found.name, found.kind, known))
+    tables += _other_tables(review)
     return Section("confusion", "Confusion of classes", HTML, tables, SCRIPTS) if tables else None
 
 
-def _table(found: PredictionSet, known: list[tuple[str, Confusion]]) -> dict[str, Any]:
+def _other_tables(review: Review) -> list[dict[str, Any]]:
+    """Matrices of further evaluators, such as zero-shot classification; their items are in no file of predictions."""
+    found: dict[tuple[str, str], list[tuple[str, Confusion]]] = {}
+    for run in review.runs[:MOST_RUNS]:
+        for path in sorted((run.path / "evaluation").glob("*/*_confusion.csv")):
+            counted = read_confusion(path)
+            if counted is not None:
+                name = path.stem.removesuffix("_confusion").replace("_", " ")
+                found.setdefault((path.parent.name, name), []).append((run.id, counted))
+    return [
+        _table(f"{shown(split, 40)} · {shown(name, 60)}", "", "classification", known)
+        for (split, name), known in found.items()
+    ]
+
+
+def _table(title: str, name: str, kind: str, known: list[tuple[str, Confusion]]) -> dict[str, Any]:
+    """One table as JSON; `name` is that of its predictions, or empty."""
     classes = list(dict.fromkeys(name for _, counted in known for name in counted.classes))
+    if any(counted.source == "predictions" for _, counted in known):
+        classes.sort(key=natural)
     made: dict[str, Any] = {
-        "set": found.name,
-        "kind": found.kind,
-        "title": f"{shown(found.split, 40)} · {'classes' if found.kind == 'classification' else 'answers'}",
+        "set": name,
+        "kind": kind,
+        "title": title,
         "runs": [shown(label, 80) for label, _ in known],
         "total": len(classes),
-        "group": "class" if found.kind == "classification" else "answer",
+        "group": "class" if kind == "classification" else "answer",
     }
     if len(classes) <= MOST_CLASSES:
         place = {name: n for n, name in enumerate(classes)}

@@ -130,7 +130,8 @@ BROWSER = """
 <div class="browsermain">
 <details class="filters" data-part="filters" open><summary>Filters <span class="badge" hidden>on</span></summary>
 <label class="choice"><span class="legendlike">Search</span>
-<input type="search" placeholder="question, answer, id" aria-keyshortcuts="/" autocomplete="off" spellcheck="false"></label>
+<input type="search" placeholder="question, answer, id" aria-keyshortcuts="/" autocomplete="off"
+spellcheck="false"></label>
 <div data-part="choices"></div>
 <div class="choice range" data-part="range" hidden><span class="legendlike">Confidence</span>
 <div class="histogram" data-part="histogram" aria-hidden="true"></div>
@@ -138,7 +139,8 @@ BROWSER = """
 <input type="range" min="0" max="1" step="0.01" value="1" aria-label="Confidence of at most">
 <output></output></div>
 <button type="button" data-part="clear">Clear all filters</button>
-<p class="keys">Keys: <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens, <kbd>Esc</kbd> closes, <kbd>/</kbd> searches.</p>
+<p class="keys">Keys: <kbd>j</kbd> <kbd>k</kbd> move, <kbd>Enter</kbd> opens, <kbd>Esc</kbd> closes,
+<kbd>/</kbd> searches.</p>
 </details>
 <div class="results">
 <p class="summary" data-part="summary" aria-live="polite"></p>
