@@ -88,6 +88,4 @@ def labels(axis: Axis) -> str:
 
 
 def _line(name: str, axis: Axis, first: float, last: float, top: int, bottom: int) -> str:
-    return (
-        f'<line class="{name}" x1="{axis.place(first)}" x2="{axis.place(last)}" y1="{top}" y2="{bottom}"/>'
-    )
+    return f'<line class="{name}" x1="{axis.place(first)}" x2="{axis.place(last)}" y1="{top}" y2="{bottom}"/>'

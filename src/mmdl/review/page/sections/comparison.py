@@ -48,7 +48,9 @@ def _row(found: Comparison, axis: Axis) -> str:
         return f'<tr>{names}<td></td><td class="axis"></td><td>{_badge(found)}</td></tr>'
     difference = "" if found.difference is None else f"{found.difference:+.4f}"
     value = "" if found.difference is None else repr(found.difference)
-    drawn = interval(axis, found.difference, found.ci95, style="shown" if found.shown else "baseline", zero=True)
+    drawn = interval(
+        axis, found.difference, found.ci95, style="shown" if found.shown else "baseline", zero=True
+    )
     return (
         f'<tr>{names}<td class="number" data-value="{value}"><span class="score">{difference}</span><br>'
         f'<span class="muted small">{interval_words(found.ci95, sign=True)}</span></td>'
@@ -68,7 +70,9 @@ def _details(found: Comparison, is_open: bool) -> str:
     head = f"<summary>{text(found.first)} against {text(found.second)} {_badge(found)}</summary>"
     body = f'<p class="lead-note">{text(found.verdict)}</p>'
     if found.refused:
-        body += f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
+        body += (
+            f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
+        )
     else:
         body += f'<div class="pair-body"><div>{_scores(found)}{_tests(found)}</div><div>{_counts(found)}</div></div>'
     caveats = bullets(found.caveats, "note")

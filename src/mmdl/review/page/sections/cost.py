@@ -21,11 +21,15 @@ def section(review: Review) -> Section:
     points = [_point(entrant, review) for entrant in entrants]
     notes = _lacking(entrants)
     drawn = [point for point in points if point["score"] is not None and any(point[cost] for cost in COSTS)]
-    plot = '<div id="cost-plot"></div>' if drawn else '<p class="note">No run has both a score and a cost.</p>'
+    plot = (
+        '<div id="cost-plot"></div>' if drawn else '<p class="note">No run has both a score and a cost.</p>'
+    )
     if any(cost is not None for point in points for cost in (point[name] for name in COSTS)):
         plot += _table(points)
     html = plot + "".join(f'<p class="note">{text(note)}.</p>' for note in notes)
-    return Section("cost", "Cost", html, {"points": drawn, "names": NAMES} if drawn else None, SCRIPTS if drawn else ())
+    return Section(
+        "cost", "Cost", html, {"points": drawn, "names": NAMES} if drawn else None, SCRIPTS if drawn else ()
+    )
 
 
 def _point(entrant: Entrant, review: Review) -> dict[str, Any]:

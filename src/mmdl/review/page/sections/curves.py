@@ -23,7 +23,15 @@ COUNTERS = frozenset(("epoch", "trainer/global_step", "step"))
 """Quantities that only count."""
 ONCE = ("test/", "baseline/", "best/")
 """Figures that are logged once, at the end: they stand in the table of metrics."""
-SCRIPTS = ("uplot/uPlot.min.css", "chart.css", "uplot/uPlot.iife.min.js", "chart.js", "legend.js", "panel.js", "curves.js")
+SCRIPTS = (
+    "uplot/uPlot.min.css",
+    "chart.css",
+    "uplot/uPlot.iife.min.js",
+    "chart.js",
+    "legend.js",
+    "panel.js",
+    "curves.js",
+)
 
 
 def section(review: Review) -> Section:
@@ -56,7 +64,9 @@ def section(review: Review) -> Section:
         )
     points = int(min(MOST, max(FEWEST, BYTES // POINT_BYTES // max(1, total))))
     data = {
-        "runs": [{"id": run.id, "label": run.id, "start": _start(found, n)} for n, run in enumerate(review.runs)],
+        "runs": [
+            {"id": run.id, "label": run.id, "start": _start(found, n)} for n, run in enumerate(review.runs)
+        ],
         "quantities": [
             {
                 "name": name,

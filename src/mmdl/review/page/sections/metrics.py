@@ -48,7 +48,11 @@ def section(review: Review) -> Section:
     html = (
         '<div id="metrics-table"></div><noscript><p class="note">The table needs JavaScript.</p></noscript>'
         + "".join(f'<p class="note">{text(note)}.</p>' for note in notes[:12])
-        + (f'<p class="note">And {len(notes) - 12} more runs without a summary.</p>' if len(notes) > 12 else "")
+        + (
+            f'<p class="note">And {len(notes) - 12} more runs without a summary.</p>'
+            if len(notes) > 12
+            else ""
+        )
     )
     return Section("metrics", "Metrics", html, data, SCRIPTS)
 
