@@ -51,7 +51,7 @@ def config_facts(text: str) -> ConfigFacts:
     """
     starts = list(TOP.finditer(text))
     ends = [match.start() for match in starts[1:]] + [len(text)]
-    parts = {match[1]: text[match.start() : end] for match, end in zip(starts, ends, strict=True)}
+    parts = {match[1]: text[match.start() : end] for match, end in zip(starts, ends, strict=False)}
     found = ConfigFacts(
         name=_text(_value(parts.get("name", ""), "name", 0)),
         seed=_whole(_value(parts.get("seed", ""), "seed", 0)),

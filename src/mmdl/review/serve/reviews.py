@@ -79,6 +79,7 @@ def folder_state(folder: Path) -> Iterator[tuple[str, int, int]]:
 def made_page(folders: Sequence[Path]) -> str:
     """The page of a review, with the way back to the list."""
     from mmdl.review.building import build_review
+
     from mmdl.review.page.render import render
 
     back = '<body>\n<p class="served-back"><a href="/">&larr; All runs</a></p>'

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mmdl.review.model import STATES
-from mmdl.runs.alive import is_alive
 from mmdl.review.serve.config_facts import ConfigFacts, config_facts
 from mmdl.review.serve.finding import Stamp
 from mmdl.review.serve.monitored import Monitored
 from mmdl.review.serve.progress import Tail, number, progress_of, read_tail, whole
+from mmdl.runs.alive import is_alive
 
 Row = dict[str, Any]
 
