@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import netrc
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.loggers.logger import rank_zero_experiment
@@ -19,44 +16,14 @@ from mmdl.runs.jsonl_logger import read_metrics
 from mmdl.runs.tracker_end import tracker_may_end
 from mmdl.runs.wandb_artifacts import check_kinds
 from mmdl.runs.wandb_identity import identity
+from mmdl.runs.wandb_login import offline_reason
 from mmdl.runs.wandb_privacy import discreet, private_settings
 from mmdl.runs.wandb_summary import WandbSummary
 
 log = logging.getLogger("mmdl")
 
-OFFLINE_MODES = ("offline", "dryrun", "disabled")
-
 FLUSH_S = 1.0
 """After how many seconds W&B's file holds what was logged; with its own 15 a kill loses that much (measured)."""
-
-
-def offline_reason(timeout: float = 2.0) -> str | None:
-    """Why W&B can't be reached, or None where it can.
-
-    Args:
-        timeout: Seconds to wait for its server.
-    """
-    mode = os.environ.get("WANDB_MODE", "").lower()
-    if mode in OFFLINE_MODES:
-        return f"WANDB_MODE={mode}"
-    base = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-    host = base.hostname or "api.wandb.ai"
-    if not os.environ.get("WANDB_API_KEY") and not _in_netrc(host):
-        return "not logged in"
-    try:
-        socket.create_connection(
-            (host, base.port or (443 if base.scheme == "https" else 80)), timeout
-        ).close()
-    except OSError:
-        return f"{host} can't be reached"
-    return None
-
-
-def _in_netrc(host: str) -> bool:
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 class PatientWandbLogger(WandbLogger):
