@@ -135,7 +135,7 @@ def test_artifacts_are_the_files_of_the_run_folder_and_take_no_space(logged, off
         assert sorted(entry["path"] for entry in listed) == sorted(path.rsplit("/", 1)[-1] for path in paths)
         for path in paths:
             [entry] = [entry for entry in listed if entry["path"] == path.rsplit("/", 1)[-1]]
-            assert os.path.samefile(entry["local_path"], run / path), "a second name, not a copy"
+            assert (run / path).samefile(entry["local_path"]), "a second name, not a copy"
         facts = json.loads(artifact["metadata"])
         assert facts["metric"] == "test/vqa_accuracy"
         assert facts["value"] == summary["test/vqa_accuracy"]["value"]
@@ -170,7 +170,11 @@ def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(logged,
     assert done.code == 0, done.stderr
     [path] = run.glob("wandb/offline-run-*-w.1.eval-test/*.wandb")
     found = offline_run(path)
-    assert (found.run["run_id"], found.run["job_type"], found.run["run_group"]) == ("w.1.eval-test", "eval", "vqa")
+    assert (found.run["run_id"], found.run["job_type"], found.run["run_group"]) == (
+        "w.1.eval-test",
+        "eval",
+        "vqa",
+    )
     figures = json.loads((run / "evaluation" / "test" / "figures.json").read_text())
     for name, figure in figures.items():
         assert found.summary[name] == figure["value"]

@@ -118,7 +118,9 @@ def review_sections(task: str) -> list[Section]:
         UserError: if there is no such task.
     """
     if task not in TASKS:
-        raise UserError(f"there is no review of the task {task!r}", valid=nearest(task, TASKS), fix="--task vqa")
+        raise UserError(
+            f"there is no review of the task {task!r}", valid=nearest(task, TASKS), fix="--task vqa"
+        )
     view = TASKS[task]
     score, test = f"val/{view.score}", f"test/{view.score}"
     return [
@@ -168,9 +170,7 @@ def review_sections(task: str) -> list[Section]:
             "What differs between the configurations.",
             (
                 Panel("comparer", "Configurations"),
-                Panel(
-                    "coordinates", "Settings and score", ("optimizer.lr", "data.batch_size", "seed", test)
-                ),
+                Panel("coordinates", "Settings and score", ("optimizer.lr", "data.batch_size", "seed", test)),
             ),
         ),
     ]

@@ -25,13 +25,15 @@ def _libraries() -> tuple[Any, Any]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "wandb_workspaces":
             raise
-        raise UserError(MISSING, valid="the extra that has it", fix="pip install 'mmdl[workspace]'") from error
+        raise UserError(
+            MISSING, valid="the extra that has it", fix="pip install 'mmdl[workspace]'"
+        ) from error
     return workspaces, reports
 
 
 def _filter(task: str) -> str:
     """Trainings of a task; its evaluations are runs of their own, and would stand twice in each chart."""
-    return f"Config('logger.wandb.task') = '{task}' and Metric('JobType') != 'eval'"
+    return f"Config('task_name') = '{task}' and Metric('JobType') != 'eval'"
 
 
 def build_workspace(entity: str, project: str, task: str) -> Any:
@@ -74,6 +76,8 @@ def build_workspace(entity: str, project: str, task: str) -> Any:
                 f"summary:{score}/ci95_high",
                 f"summary:{score}/n",
                 "summary:time/fit_s",
+                "config:model_name.value",
+                "config:data_name.value",
                 "config:seed.value",
             ],
         ),
@@ -221,7 +225,9 @@ def main(words: Sequence[str] | None = None) -> int:
         description="Builds the review of a project in W&B: a workspace with panels for a task, and a report.",
     )
     parser.add_argument("--entity", default=os.environ.get("WANDB_ENTITY", ""), help="user or team of W&B")
-    parser.add_argument("--project", default=os.environ.get("WANDB_PROJECT", "mmdl"), help="default: %(default)s")
+    parser.add_argument(
+        "--project", default=os.environ.get("WANDB_PROJECT", "mmdl"), help="default: %(default)s"
+    )
     parser.add_argument("--task", default="vqa", help=f"{', '.join(TASKS)}; default: %(default)s")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--print", action="store_true", help="show sections and panels; send nothing")

@@ -1,4 +1,4 @@
-"""A few of a run's predictions as a table for trackers: read from the run folder, so that it shows what the page shows."""
+"""A few of a run's predictions as a table for trackers, read from the run folder: it shows what the page shows."""
 
 from __future__ import annotations
 
@@ -229,7 +229,10 @@ def _generic(records: Sequence[Record], images: Mapping[str, Path]) -> ItemTable
     """Any records, such as prompts and generations: a column a key, the image first."""
     columns = list(dict.fromkeys(key for record in records[:MOST_ROWS] for key in record))
     rows = [
-        [_picture(images, record.get("image") or record.get("id")), *(_plain(record.get(key)) for key in columns)]
+        [
+            _picture(images, record.get("image") or record.get("id")),
+            *(_plain(record.get(key)) for key in columns),
+        ]
         for record in _spread(records, MOST_ROWS)
     ]
     return ItemTable(["picture", *columns], _one_type(rows))

@@ -12,7 +12,9 @@ _NAMES = (
     r"(?:api_?key|password|passwd|passphrase|pwd|secret|token|jwt|credentials?|private_?key|access_?key|auth)"
 )
 _SECRET_KEY = re.compile(rf"(^|[_.\-]){_NAMES}$", re.IGNORECASE)
-_SECRET_INSIDE = re.compile(rf"""((?:\b|_){_NAMES}["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,}}\]&]+)""", re.IGNORECASE)
+_SECRET_INSIDE = re.compile(
+    rf"""((?:\b|_){_NAMES}["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,}}\]&]+)""", re.IGNORECASE
+)
 _SECRET_VALUE = re.compile(
     r"\b(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
     r"|glpat-[A-Za-z0-9_\-]{20,}|wandb_v1_[A-Za-z0-9_\-]{20,}|A[KS]IA[0-9A-Z]{16}|eyJ[\w\-]+\.eyJ[\w\-]+\.[\w\-]+)\b"

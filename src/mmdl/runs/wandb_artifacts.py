@@ -66,8 +66,8 @@ def log_artifacts(
 ) -> list[str]:
     """Log a finished run's files as artifacts.
 
-    A file is hard-linked below `wandb/artifacts/` and handed over from there without a copy: mmdl replaces its files and
-    never writes into them, so the link keeps what was logged, and takes no space.
+    A file is hard-linked below `wandb/artifacts/` and handed over from there without a copy: mmdl replaces its files
+    and never writes into them, so the link keeps what was logged, and takes no space.
 
     Args:
         run: W&B's run.
@@ -112,7 +112,9 @@ def log_artifacts(
 
 
 def _files(folder: Path, patterns: Iterable[str], name: str) -> list[Path]:
-    found = {path for pattern in patterns for path in folder.glob(pattern.format(name=name)) if path.is_file()}
+    found = {
+        path for pattern in patterns for path in folder.glob(pattern.format(name=name)) if path.is_file()
+    }
     return sorted(found)
 
 

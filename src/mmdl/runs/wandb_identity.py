@@ -79,7 +79,11 @@ def identity(
     """
     if tags is None:
         variable = os.environ.get("WANDB_TAGS")
-        tags = [tag for tag in variable.split(",") if tag] if variable else _tags(experiment, task, model, data, quick)
+        tags = (
+            [tag for tag in variable.split(",") if tag]
+            if variable
+            else _tags(experiment, task, model, data, quick)
+        )
     bad = [tag for tag in tags if not 1 <= len(str(tag)) <= LONGEST_TAG]
     if bad:
         raise UserError(
@@ -92,9 +96,7 @@ def identity(
         project=project or os.environ.get("WANDB_PROJECT") or "mmdl",
         name=name or os.environ.get("WANDB_NAME") or _name(run_id, experiment, data, seed),
         group=group or os.environ.get("WANDB_RUN_GROUP") or experiment,
-        job_type=job_type
-        or os.environ.get("WANDB_JOB_TYPE")
-        or ("sweep-trial" if in_sweep else "train"),
+        job_type=job_type or os.environ.get("WANDB_JOB_TYPE") or ("sweep-trial" if in_sweep else "train"),
         tags=tuple(str(tag) for tag in tags),
     )
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
+
 
 from mmdl.runs.folder import rank
 from mmdl.runs.jsonl_logger import read_metrics
@@ -27,7 +28,7 @@ FLUSH_S = 1.0
 
 
 class PatientWandbLogger(WandbLogger):
-    """A `WandbLogger` that outlives W&B's service, shows the best of a curve, and tells nothing of the machine's secrets.
+    """A `WandbLogger` that outlives W&B's service, shows the best of a curve, and keeps the machine's secrets.
 
     Args:
         monitor: The validation figure that chooses the weights.
@@ -191,6 +192,12 @@ def wandb_logger(
         group=filed.group,
         job_type=filed.job_type,
         tags=list(filed.tags),
+        # flat: what a run is made of stands nested in its configuration, where W&B can't filter or group well
+        config={
+            f"{kind}_name": stem
+            for kind, stem in (("experiment", experiment), ("task", task), ("model", model), ("data", data))
+            if stem
+        },
         settings=wandb.Settings(
             silent=True,
             console="off",

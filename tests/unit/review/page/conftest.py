@@ -90,7 +90,9 @@ def write_run(root, name, seed=0, points=60, score=0.7, state="finished", lr=0.0
             "time/fit_s": {"value": 200.0 + 40 * seed, "n": None, "ci95": None},
             "parameters": {"value": 522648.0, "n": None, "ci95": None},
         }
-        summary |= {f"test/{METRIC}/answer_type/{part}": {"value": score + by, "n": 480} for part, by in PARTS}
+        summary |= {
+            f"test/{METRIC}/answer_type/{part}": {"value": score + by, "n": 480} for part, by in PARTS
+        }
         (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 
