@@ -11,9 +11,9 @@ from typing import Any
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
 
-
 from mmdl.runs.folder import rank
 from mmdl.runs.jsonl_logger import read_metrics
+from mmdl.runs.rewound_trackers import NOT_LOGGED
 from mmdl.runs.tracker_end import tracker_may_end
 from mmdl.runs.wandb_artifacts import check_kinds
 from mmdl.runs.wandb_identity import identity
@@ -36,6 +36,9 @@ class PatientWandbLogger(WandbLogger):
         artifacts: Kinds of artifacts that the run leaves; see `mmdl.runs.wandb_artifacts`.
         artifact_limit_mb: Megabytes of an artifact at most.
         **options: Lightning's.
+
+    Attributes:
+        counts: Over how many samples a figure that is logged next was taken, by its name.
     """
 
     lost = False
@@ -53,6 +56,8 @@ class PatientWandbLogger(WandbLogger):
         super().__init__(**options)
         self.curves = WandbSummary(monitor, mode)
         self.artifacts, self.artifact_limit_mb = tuple(artifacts), artifact_limit_mb
+        self.counts: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
         self._is_first_row = True
 
     @property
@@ -80,10 +85,14 @@ class PatientWandbLogger(WandbLogger):
                 self._is_first_row = False
                 rows = [row for row in self._earlier_rows() if not _is_same(row, scalars, step)]
                 self.curves.remember(rows)
-                self.curves.define(run, dict.fromkeys(name for row in rows for name in row))
+                names = dict.fromkeys(name for row in rows for name in row if name not in NOT_LOGGED)
+                self.curves.define(run, names)
             self.curves.define(run, scalars)
             super().log_metrics(metrics, step)
-            best = self.curves.after(scalars)
+            best: dict[str, float] = self.curves.after(scalars)
+            counts = {name: self.counts[name] for name in scalars if name in self.counts}
+            best |= {f"{name}/n": n for name, n in counts.items() if self._counted.get(name) != n}
+            self._counted |= counts
             if best:
                 run.summary.update(best)
 
@@ -104,7 +113,7 @@ def _is_scalar(value: Any) -> bool:
 
 def _is_same(row: Mapping[str, Any], scalars: Mapping[str, Any], step: int | None) -> bool:
     """Whether a line of `metrics.jsonl` is the row that is being logged: that file is written first."""
-    return row.get("step") == step and row.keys() - {"step", "time"} == scalars.keys()
+    return row.get("step") == step and row.keys() - set(NOT_LOGGED) == scalars.keys()
 
 
 def wandb_logger(
