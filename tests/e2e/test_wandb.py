@@ -68,8 +68,8 @@ def test_every_row_and_every_scalar_is_that_of_metrics_jsonl(logged, offline):
     expected = []
     for line in lines:
         step = line.pop("step")
-        del line["time"]
-        expected.append({name: float(value) for name, value in line.items()} | {"trainer/global_step": step})
+        figures = {name: float(value) for name, value in line.items() if name not in ("time", "n")}
+        expected.append(figures | {"trainer/global_step": step})
     assert len(expected) > 15
     found = [row for row in offline.rows if row.keys() != {"epoch", "trainer/global_step"}]
     assert [row.keys() for row in found] == [row.keys() for row in expected]
@@ -90,6 +90,7 @@ def test_the_summary_is_summary_json_with_counts_and_intervals(logged, offline):
 
 
 def test_the_summary_shows_the_best_of_each_validation_figure(logged, offline):
+    run, _ = logged
     rows = [row for row in offline.rows if "val/loss" in row]
     assert len(rows) == 4
     for name, best in (("val/vqa_accuracy", max), ("val/loss", min)):
@@ -99,6 +100,11 @@ def test_the_summary_shows_the_best_of_each_validation_figure(logged, offline):
     assert any(offline.summary[name] > rows[-1][name] for name in of_types)
     for name in of_types:
         assert offline.summary[name] == max(row[name] for row in rows if name in row)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    counts = next(line["n"] for line in lines if "val/loss" in line)
+    assert counts["val/vqa_accuracy"] > 100
+    for name, count in counts.items():
+        assert offline.summary[f"{name}/n"] == count
 
 
 def test_quantities_are_defined_one_by_one(offline):
@@ -135,7 +141,7 @@ def test_artifacts_are_the_files_of_the_run_folder_and_take_no_space(logged, off
         assert sorted(entry["path"] for entry in listed) == sorted(path.rsplit("/", 1)[-1] for path in paths)
         for path in paths:
             [entry] = [entry for entry in listed if entry["path"] == path.rsplit("/", 1)[-1]]
-            assert os.path.samefile(entry["local_path"], run / path), "a second name, not a copy"
+            assert (run / path).samefile(entry["local_path"]), "a second name, not a copy"
         facts = json.loads(artifact["metadata"])
         assert facts["metric"] == "test/vqa_accuracy"
         assert facts["value"] == summary["test/vqa_accuracy"]["value"]

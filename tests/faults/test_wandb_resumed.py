@@ -1,4 +1,4 @@
-"""A run that was stopped and continued offline is one run of W&B: same id, same names, no step twice, the best of both parts."""
+"""A run that was stopped and continued offline is one run of W&B: same id, no step twice, the best of both parts."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A few of a run's predictions as a table for trackers: read from the run folder, so that it shows what the page shows."""
+"""A few of a run's predictions as a table for trackers, read from the run folder: it shows what the page shows."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _records(path: Path) -> list[Record]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    records = []
+    records: list[Record] = []
     for line in lines:
         try:
             record = json.loads(line)
@@ -97,7 +97,7 @@ def _table(make: Table, records: Sequence[Record], images: Mapping[str, Path]) -
     left = MOST_BYTES
     rows = []
     for row in table.rows:
-        cells = []
+        cells: list[Any] = []
         for cell in row:
             if isinstance(cell, Picture):
                 left -= cell.path.stat().st_size

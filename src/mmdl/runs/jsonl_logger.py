@@ -96,14 +96,14 @@ class JsonlLogger(Logger):
 
 
 def note_counts(loggers: Iterable[Any], counts: Mapping[str, int]) -> None:
-    """Say over how many samples figures were taken, before they are logged; only `metrics.jsonl` has it.
+    """Say over how many samples figures were taken, before they are logged: to `metrics.jsonl` and W&B.
 
     Args:
         loggers: Of the run.
         counts: By full name.
     """
     for logger in loggers:
-        if isinstance(logger, JsonlLogger):
+        if hasattr(logger, "counts"):
             logger.counts |= counts
 
 

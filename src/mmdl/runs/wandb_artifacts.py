@@ -66,8 +66,8 @@ def log_artifacts(
 ) -> list[str]:
     """Log a finished run's files as artifacts.
 
-    A file is hard-linked below `wandb/artifacts/` and handed over from there without a copy: mmdl replaces its files and
-    never writes into them, so the link keeps what was logged, and takes no space.
+    A file is hard-linked below `wandb/artifacts/` and handed over from there without a copy: mmdl replaces its files
+    and never writes into them, so the link keeps what was logged, and takes no space.
 
     Args:
         run: W&B's run.

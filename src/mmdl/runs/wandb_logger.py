@@ -3,64 +3,32 @@
 from __future__ import annotations
 
 import logging
-import netrc
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from mmdl.runs.folder import rank
 from mmdl.runs.jsonl_logger import read_metrics
+from mmdl.runs.rewound_trackers import NOT_LOGGED
 from mmdl.runs.tracker_end import tracker_may_end
 from mmdl.runs.wandb_artifacts import check_kinds
 from mmdl.runs.wandb_identity import identity
+from mmdl.runs.wandb_login import offline_reason
 from mmdl.runs.wandb_privacy import discreet, private_settings
 from mmdl.runs.wandb_summary import WandbSummary
 
 log = logging.getLogger("mmdl")
 
-OFFLINE_MODES = ("offline", "dryrun", "disabled")
-
 FLUSH_S = 1.0
 """After how many seconds W&B's file holds what was logged; with its own 15 a kill loses that much (measured)."""
 
 
-def offline_reason(timeout: float = 2.0) -> str | None:
-    """Why W&B can't be reached, or None where it can.
-
-    Args:
-        timeout: Seconds to wait for its server.
-    """
-    mode = os.environ.get("WANDB_MODE", "").lower()
-    if mode in OFFLINE_MODES:
-        return f"WANDB_MODE={mode}"
-    base = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-    host = base.hostname or "api.wandb.ai"
-    if not os.environ.get("WANDB_API_KEY") and not _in_netrc(host):
-        return "not logged in"
-    try:
-        socket.create_connection(
-            (host, base.port or (443 if base.scheme == "https" else 80)), timeout
-        ).close()
-    except OSError:
-        return f"{host} can't be reached"
-    return None
-
-
-def _in_netrc(host: str) -> bool:
-    try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
-
-
 class PatientWandbLogger(WandbLogger):
-    """A `WandbLogger` that outlives W&B's service, shows the best of a curve, and tells nothing of the machine's secrets.
+    """A `WandbLogger` that outlives W&B's service, shows the best of a curve, and keeps the machine's secrets.
 
     Args:
         monitor: The validation figure that chooses the weights.
@@ -68,6 +36,9 @@ class PatientWandbLogger(WandbLogger):
         artifacts: Kinds of artifacts that the run leaves; see `mmdl.runs.wandb_artifacts`.
         artifact_limit_mb: Megabytes of an artifact at most.
         **options: Lightning's.
+
+    Attributes:
+        counts: Over how many samples a figure that is logged next was taken, by its name.
     """
 
     lost = False
@@ -85,6 +56,8 @@ class PatientWandbLogger(WandbLogger):
         super().__init__(**options)
         self.curves = WandbSummary(monitor, mode)
         self.artifacts, self.artifact_limit_mb = tuple(artifacts), artifact_limit_mb
+        self.counts: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
         self._is_first_row = True
 
     @property
@@ -112,10 +85,14 @@ class PatientWandbLogger(WandbLogger):
                 self._is_first_row = False
                 rows = [row for row in self._earlier_rows() if not _is_same(row, scalars, step)]
                 self.curves.remember(rows)
-                self.curves.define(run, dict.fromkeys(name for row in rows for name in row))
+                names = dict.fromkeys(name for row in rows for name in row if name not in NOT_LOGGED)
+                self.curves.define(run, names)
             self.curves.define(run, scalars)
             super().log_metrics(metrics, step)
-            best = self.curves.after(scalars)
+            best: dict[str, float] = self.curves.after(scalars)
+            counts = {name: self.counts[name] for name in scalars if name in self.counts}
+            best |= {f"{name}/n": n for name, n in counts.items() if self._counted.get(name) != n}
+            self._counted |= counts
             if best:
                 run.summary.update(best)
 
@@ -136,7 +113,7 @@ def _is_scalar(value: Any) -> bool:
 
 def _is_same(row: Mapping[str, Any], scalars: Mapping[str, Any], step: int | None) -> bool:
     """Whether a line of `metrics.jsonl` is the row that is being logged: that file is written first."""
-    return row.get("step") == step and row.keys() - {"step", "time"} == scalars.keys()
+    return row.get("step") == step and row.keys() - set(NOT_LOGGED) == scalars.keys()
 
 
 def wandb_logger(
@@ -224,6 +201,12 @@ def wandb_logger(
         group=filed.group,
         job_type=filed.job_type,
         tags=list(filed.tags),
+        # flat: what a run is made of stands nested in its configuration, where W&B can't filter or group well
+        config={
+            f"{kind}_name": stem
+            for kind, stem in (("experiment", experiment), ("task", task), ("model", model), ("data", data))
+            if stem
+        },
         settings=wandb.Settings(
             silent=True,
             console="off",

@@ -1,4 +1,4 @@
-"""What W&B collects by itself, without what is nobody's business: secrets on the command line, in the environment, in git."""
+"""What W&B collects by itself, without the secrets in it: of the command line, the environment and git."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _remote() -> str | None:
 
 @contextmanager
 def discreet() -> Iterator[None]:
-    """While W&B begins a run: the command line without secrets, and of Slurm's environment only what identifies the job.
+    """While W&B begins a run: the command line without secrets, of Slurm's environment what identifies the job.
 
     Its service is started here and inherits this environment; the training has its own back afterwards.
     """

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmdl.runs.logged import quantity
+from mmdl.runs.rewound_trackers import NOT_LOGGED
 
 STEP = "trainer/global_step"
 """The value that is the horizontal axis of all curves; W&B drops rows whose own step goes backwards."""
@@ -59,7 +60,7 @@ class WandbSummary:
         """
         for row in rows:
             for name, value in row.items():
-                if name not in ("step", "time"):
+                if name not in NOT_LOGGED:
                     self._fold(name, value)
 
     def define(self, run: Any, names: Iterable[str]) -> None:
