@@ -19,6 +19,11 @@ from mmdl.errors import EXIT_USER_ERROR, Preempted, RunError, UserError, UserErr
 
 VERBS = {
     "train": Verb("train an experiment, evaluate it, and leave a run folder", config="train"),
+    "sweep": Verb(
+        "train an experiment with many settings: a grid or an Optuna study, resumable",
+        config="sweep",
+        whole=False,
+    ),
     "submit": Verb("train an experiment as a Slurm job, which survives preemption", config="submit"),
     "eval": Verb("evaluate a run again, on its own or on other data", config="eval"),
     "predict": Verb(

@@ -29,6 +29,7 @@ from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
 from mmdl.cli.presets import added_on_resume, presets_last, quoted_text
 from mmdl.cli.submitit_job import tell_slurm
+from mmdl.cli.swept import first_trial
 from mmdl.errors import UserError
 from mmdl.resolvers import register_resolvers
 
@@ -166,6 +167,7 @@ def run(
     job = Job(verb, argv, _flags(found, trusted), whole=whole)
     with _plain_warnings(), hydra_for(verb, found.config_dir, found.config_path) as hydra:
         try:
+            found.overrides = first_trial(verb, found.overrides, hydra.config_loader)
             _execute(hydra, found, found.config_name or config_name, job)
         except JobRefusedError as refused:
             raise refused.error from refused.__cause__

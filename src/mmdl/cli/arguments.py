@@ -46,8 +46,11 @@ def take_trust(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, names
 
 
-OWN_FLAGS = {"submit": {"--dry-run": "dry_run=true"}}
-"""Verb -> flags that Hydra does not know, and the override that says the same."""
+OWN_FLAGS = {
+    "submit": {"--dry-run": "dry_run=true"},
+    "sweep": {"--dry-run": "dry_run=true", "--jobs": "sweep.jobs=", "-m": "", "--multirun": ""},
+}
+"""Verb -> flags of its own, and the override that says the same; one that ends in `=` takes a value."""
 
 
 def flags_as_overrides(verb: str, words: Sequence[str]) -> list[str]:
@@ -55,9 +58,19 @@ def flags_as_overrides(verb: str, words: Sequence[str]) -> list[str]:
 
     >>> flags_as_overrides("submit", ["+experiment=vqa", "--dry-run"])
     ['+experiment=vqa', 'dry_run=true']
+    >>> flags_as_overrides("sweep", ["--jobs", "2", "seed=0,1"])
+    ['sweep.jobs=2', 'seed=0,1']
     """
     own = OWN_FLAGS.get(verb, {})
-    return [own.get(word, word) for word in words]
+    found: list[str] = []
+    pending = iter(words)
+    for word in pending:
+        flag, sign, value = word.partition("=")
+        override = own.get(flag, word)
+        if override.endswith("=") and flag in own:
+            override += value if sign else next(pending, "")
+        found += [override] if override else []
+    return found
 
 
 def export_trust(names: Sequence[str]) -> None:

@@ -1,0 +1,1 @@
+"""Sweeps: trainings with many settings, each a run of its own, continued where they were interrupted."""
