@@ -1,4 +1,4 @@
-"""The images of test items that a run folder keeps: small pictures by image key."""
+"""The images of items that a run folder keeps: small pictures by image key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from mmdl.runs.item_records import base_of
 SUFFIXES = (".png", ".jpg")
 
 
+FOLDERS = ("items", "probe")
+"""Folders of `media/` with an index of images: test items, and the probe set of the validations."""
+
+
 def item_images(run_path: Path, name: str) -> dict[str, Path]:
     """Image key of a record -> its small picture.
 
     The key is the record's `image` (VQA, retrieval), else its `id` (classification). Only files that are there, and
-    that lie in `media/items/` itself, are named: an index of another's run may say anything.
+    that lie in the folder of the index itself, are named: an index of another's run may say anything.
 
     Args:
         run_path: The run folder; it is only read.
@@ -25,12 +29,13 @@ def item_images(run_path: Path, name: str) -> dict[str, Path]:
     Returns:
         Without an index, or with a damaged one, none.
     """
-    folder, index = _index(run_path)
-    found = {}
-    for key, file in _files(index, name).items():
-        path = _inside(folder, file)
-        if path is not None:
-            found[key] = path
+    found: dict[str, Path] = {}
+    for kind in FOLDERS:
+        folder, index = _index(run_path, kind)
+        for key, file in _files(index, name).items():
+            path = _inside(folder, file) if key not in found else None
+            if path is not None:
+                found[key] = path
     return found
 
 
@@ -41,7 +46,7 @@ def item_image_notes(run_path: Path, name: str) -> list[str]:
         run_path: As for `item_images`.
         name: As for `item_images`.
     """
-    folder, index = _index(run_path)
+    folder, index = _index(run_path, "items")
     if index is None:
         exists = (folder / "index.json").exists()
         return ["media/items/index.json is damaged" if exists else "the run keeps no images of its items"]
@@ -57,8 +62,8 @@ def item_image_notes(run_path: Path, name: str) -> list[str]:
     return lines
 
 
-def _index(run_path: Path) -> tuple[Path, dict[str, Any] | None]:
-    folder = run_path / "media" / "items"
+def _index(run_path: Path, kind: str) -> tuple[Path, dict[str, Any] | None]:
+    folder = run_path / "media" / kind
     try:
         found = json.loads((folder / "index.json").read_bytes())
     except (OSError, ValueError, RecursionError):

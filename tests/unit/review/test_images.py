@@ -58,3 +58,17 @@ def test_a_damaged_index_gives_no_images(tmp_path: Path, content: str) -> None:
 def test_without_an_index_that_is_said(tmp_path: Path) -> None:
     assert item_images(tmp_path, "test") == {}
     assert item_image_notes(tmp_path, "test") == ["the run keeps no images of its items"]
+
+
+def test_images_of_the_probe_set_are_those_of_its_split(tmp_path: Path) -> None:
+    run = run_with(
+        tmp_path / "run", {"test": {"a": {"file": "test/a.png"}}, "val": {"b": {"file": "test/a.png"}}}
+    )
+    probe = run / "media" / "probe"
+    (probe / "val").mkdir(parents=True)
+    (probe / "val" / "c.png").write_bytes(b"png")
+    entries = {"b": {"file": "val/c.png"}, "c": {"file": "val/c.png"}, "d": {"file": "../items/test/a.png"}}
+    (probe / "index.json").write_text(json.dumps({"images": {"val": entries}}))
+    own = run / "media" / "items" / "test" / "a.png"
+    assert item_images(run, "val") == {"b": own, "c": probe / "val" / "c.png"}
+    assert item_images(run, "test") == {"a": own}
