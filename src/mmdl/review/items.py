@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mmdl.review.collector import collector_off
 from mmdl.review.model import Items
 from mmdl.runs.item_records import KINDS, fingerprint, item_id, kind_of, reference_of, score_of, split_of
 
@@ -30,6 +31,7 @@ def list_items(run_path: Path) -> list[str]:
         return []
 
 
+@collector_off()
 def read_items(run_path: Path, name: str, keep_records: bool = True) -> Items | str:
     """The scored items of one file of predictions.
 
