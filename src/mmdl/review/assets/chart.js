@@ -165,12 +165,18 @@
         pxAlign: 0,
         legend: { show: false },
         scales: { x: { time: this.view.x === "time" }, y: { distr: this.view.log ? 3 : 1 } },
-        axes: mmdl.axes(this.view.x),
+        axes: mmdl.axes(this.view.x, this.view.log),
         series: this._series(),
         bands: this._bands(),
         cursor: {
           drag: { x: true, y: true, uni: 24, dist: 5 },
-          points: { size: 7 },
+          points: {
+            size: 9,
+            width: 2,
+            fill: (_, place) => this._colourOf(place),
+            stroke: (_, place) => (this._colourOf(place) === "transparent" ? "transparent" : mmdl.css("--surface")),
+          },
+          hover: { prox: 40 },
           bind: { dblclick: () => () => (this.reset(), null) },
           ...(this.sync && { sync: this._shared() }),
         },
@@ -236,6 +242,18 @@
       return found.length ? found : null;
     }
 
+    _curveOf(place) {
+      const lines = this.curves.length * (this.view.smoothing ? 2 : 1);
+      return this.curves[place <= lines ? (place - 1) % this.curves.length : this.banded[(place - lines - 1) >> 1]];
+    }
+
+    // Of the point at the cursor: a raw line behind a smoothed one, and the edges of a band, have none.
+    _colourOf(place) {
+      const count = this.curves.length;
+      const behind = this.view.smoothing ? place <= count || place > 2 * count : place > count;
+      return behind ? "transparent" : this.palette.colour(this._curveOf(place).id);
+    }
+
     // Which lines are shown, and how strong.
     _looks() {
       const count = this.curves.length;
@@ -243,8 +261,7 @@
       this.plot.batch(() => {
         this.plot.series.forEach((series, place) => {
           if (!place) return;
-          const lines = count * (smooth ? 2 : 1);
-          const { id } = this.curves[place <= lines ? (place - 1) % count : this.banded[(place - lines - 1) >> 1]];
+          const { id } = this._curveOf(place);
           const show = !this.view.hidden.has(id);
           const strength = this.lit === null || this.lit === id ? 1 : 0.15;
           series.alpha = strength * (smooth && place <= count ? 0.28 : 1);
@@ -295,7 +312,7 @@
 
     _where(x) {
       if (this.view.x === "step") return `step ${Math.round(x).toLocaleString("en-US")}`;
-      return this.view.x === "relative" ? `after ${mmdl.duration(x)}` : new Date(1000 * x).toLocaleString();
+      return this.view.x === "relative" ? `after ${mmdl.duration(x)}` : mmdl.clock(x);
     }
 
     _cursor() {

@@ -152,8 +152,28 @@
 
   const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 
+  // A moment, in the reader's time zone: 2026-11-28 13:05:09.
+  const clock = (seconds) => {
+    const when = new Date(1000 * seconds);
+    const two = (value) => String(value).padStart(2, "0");
+    const day = `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())}`;
+    return `${day} ${two(when.getHours())}:${two(when.getMinutes())}:${two(when.getSeconds())}`;
+  };
+
+  // Of an axis of moments: the time, and below it the day where it is another one.
+  const clockTicks = (splits, step) => {
+    let before = "";
+    return splits.map((split) => {
+      const [day, time] = clock(split).split(" ");
+      const shown = step >= 86_400 ? day.slice(5) : time.slice(0, step < 60 ? 8 : 5);
+      const other = day !== before && step < 86_400;
+      before = day;
+      return other ? `${shown}\n${day}` : shown;
+    });
+  };
+
   // The two axes of a chart whose x is "step", "relative" (seconds) or "time".
-  const axes = (x) => {
+  const axes = (x, log) => {
     const common = {
       stroke: () => mmdl.css("--muted"),
       grid: { stroke: () => mmdl.css("--grid"), width: 1 },
@@ -164,12 +184,14 @@
     const write = x === "step" ? shortNumber : shortDuration;
     const words = (_, splits) => splits.map((value) => (value == null ? "" : write(value)));
     return [
-      { ...common, size: 28, space: 64, ...(x !== "time" && { values: words }) },
+      x === "time"
+        ? { ...common, size: 42, space: 76, values: (_, splits, __, ___, step) => clockTicks(splits, step) }
+        : { ...common, size: 28, space: 64, values: words },
       {
         ...common,
         space: 34,
         size: (_, values) => Math.max(34, 14 + 6.6 * Math.max(0, ...(values ?? []).map((value) => String(value).length))),
-        values: (_, splits, __, ___, step) => splits.map((value) => tick(value, step)),
+        values: (_, splits, __, ___, step) => splits.map((value) => tick(value, log ? 0 : step)),
       },
     ];
   };
@@ -219,6 +241,6 @@
       return [{ id, label, start, points, steps: cut(steps), values: cut(values), times: shown, band }];
     });
 
-  Object.assign(mmdl, { axes, between, folded, breakable, shortNumber, shortDuration, tick });
+  Object.assign(mmdl, { axes, clock, between, folded, breakable, shortNumber, shortDuration, tick });
   Object.assign(mmdl, { Palette, smoothed, joined, nearest, number, duration });
 })();
