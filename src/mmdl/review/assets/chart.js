@@ -4,13 +4,14 @@
 //   const chart = new mmdl.Chart(host, { title, curves, palette, view })
 //
 // curves: [{ id, label, steps, values, times, means?, points? }], values with null where they are no number, times in
-// seconds since 1970 (or absent), points: show each point. view: { x: "step" | "relative" | "time", log, smoothing, hidden }.
+// seconds since 1970 (or absent), points: show each point, band: two more columns of values, below and above. view: { x: "step" | "relative" | "time", log, smoothing, hidden }.
 (() => {
   const mmdl = (window.mmdl ??= {});
   const VIEW = { x: "step", log: false, smoothing: 0, hidden: new Set() };
   const KEYS = "Arrow keys move the cursor, with Shift by ten points; plus and minus zoom; 0 shows all again.";
   const ROWS = 12; // of the box beside the cursor
-  const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
+
+  const positive = (value) => (value > 0 ? value : null);
 
   const element = (name, className, text) => {
     const made = document.createElement(name);
@@ -123,17 +124,24 @@
         return column;
       };
       const shown = this.curves.map((curve) =>
-        this.view.log ? curve.values.map((value) => (value > 0 ? value : null)) : curve.values,
+        this.view.log ? curve.values.map(positive) : curve.values,
       );
       this.shown = shown;
       const raw = shown.map((values, at) => place(values, this.places[at]));
-      if (!this.view.smoothing) return [this.xs, ...raw];
+      this.banded = this.curves.flatMap((curve, at) => (curve.band ? [at] : []));
+      const bands = this.banded.flatMap((at) => {
+        const { steps, band, points } = this.curves[at];
+        const weight = points ? 0 : this.view.smoothing;
+        const soft = weight ? band.map((side) => mmdl.smoothed(steps, side, weight)) : band;
+        return soft.map((side) => place(this.view.log ? side.map(positive) : side, this.places[at]));
+      });
+      if (!this.view.smoothing) return [this.xs, ...raw, ...bands];
       this.smooth = this.curves.map((curve, at) => {
         if (curve.points) return shown[at]; // a few validations: smoothed they would lag far behind
         const line = mmdl.smoothed(curve.steps, shown[at], this.view.smoothing, curve.means);
-        return this.view.log ? line.map((value) => (value > 0 ? value : null)) : line;
+        return this.view.log ? line.map(positive) : line;
       });
-      return [this.xs, ...raw, ...this.smooth.map((values, at) => place(values, this.places[at]))];
+      return [this.xs, ...raw, ...this.smooth.map((values, at) => place(values, this.places[at])), ...bands];
     }
 
     _build() {
@@ -157,11 +165,18 @@
         pxAlign: 0,
         legend: { show: false },
         scales: { x: { time: this.view.x === "time" }, y: { distr: this.view.log ? 3 : 1 } },
-        axes: [this._xAxis(), this._yAxis()],
+        axes: mmdl.axes(this.view.x, this.view.log),
         series: this._series(),
+        bands: this._bands(),
         cursor: {
           drag: { x: true, y: true, uni: 24, dist: 5 },
-          points: { size: 7 },
+          points: {
+            size: 9,
+            width: 2,
+            fill: (_, place) => this._colourOf(place),
+            stroke: (_, place) => (this._colourOf(place) === "transparent" ? "transparent" : mmdl.css("--surface")),
+          },
+          hover: { prox: 40 },
           bind: { dblclick: () => () => (this.reset(), null) },
           ...(this.sync && { sync: this._shared() }),
         },
@@ -181,27 +196,6 @@
     _shared() {
       const moves = (type) => type === "mousemove" || type === "mouseleave";
       return { key: this.sync, setSeries: false, scales: ["x", null], filters: { pub: moves, sub: moves } };
-    }
-
-    _xAxis() {
-      const common = { stroke: () => mmdl.css("--muted"), grid: { stroke: () => mmdl.css("--grid"), width: 1 }, font: FONT };
-      const quiet = { ...common, ticks: { show: false }, gap: 5, size: 28, space: 64 };
-      if (this.view.x === "time") return quiet;
-      const write = this.view.x === "step" ? mmdl.shortNumber : mmdl.shortDuration;
-      return { ...quiet, values: (_, splits) => splits.map((value) => (value == null ? "" : write(value))) };
-    }
-
-    _yAxis() {
-      return {
-        stroke: () => mmdl.css("--muted"),
-        grid: { stroke: () => mmdl.css("--grid"), width: 1 },
-        ticks: { show: false },
-        font: FONT,
-        gap: 6,
-        space: 34,
-        size: (_, values) => Math.max(34, 14 + 6.6 * Math.max(0, ...(values ?? []).map((value) => String(value).length))),
-        values: (_, splits, __, ___, step) => splits.map((value) => mmdl.tick(value, step)),
-      };
     }
 
     _series() {
@@ -225,7 +219,17 @@
         {},
         ...this.curves.map((curve, at) => line(curve, at, smooth)),
         ...(smooth ? this.curves.map((curve, at) => line(curve, at, false)) : []),
+        ...this.banded.flatMap(() => [0, 1].map(() => ({ width: 0, points: { show: false } }))),
       ];
+    }
+
+    // Two lines that are not drawn stand around each curve that has a band; what is between them is filled.
+    _bands() {
+      const first = 1 + this.curves.length * (this.view.smoothing ? 2 : 1);
+      return this.banded.map((at, k) => ({
+        series: [first + 2 * k + 1, first + 2 * k],
+        fill: () => `color-mix(in srgb, ${this.palette.colour(this.curves[at].id)} 20%, transparent)`,
+      }));
     }
 
     // Points between two gaps: no line shows them.
@@ -238,6 +242,18 @@
       return found.length ? found : null;
     }
 
+    _curveOf(place) {
+      const lines = this.curves.length * (this.view.smoothing ? 2 : 1);
+      return this.curves[place <= lines ? (place - 1) % this.curves.length : this.banded[(place - lines - 1) >> 1]];
+    }
+
+    // Of the point at the cursor: a raw line behind a smoothed one, and the edges of a band, have none.
+    _colourOf(place) {
+      const count = this.curves.length;
+      const behind = this.view.smoothing ? place <= count || place > 2 * count : place > count;
+      return behind ? "transparent" : this.palette.colour(this._curveOf(place).id);
+    }
+
     // Which lines are shown, and how strong.
     _looks() {
       const count = this.curves.length;
@@ -245,7 +261,7 @@
       this.plot.batch(() => {
         this.plot.series.forEach((series, place) => {
           if (!place) return;
-          const { id } = this.curves[(place - 1) % count];
+          const { id } = this._curveOf(place);
           const show = !this.view.hidden.has(id);
           const strength = this.lit === null || this.lit === id ? 1 : 0.15;
           series.alpha = strength * (smooth && place <= count ? 0.28 : 1);
@@ -296,7 +312,7 @@
 
     _where(x) {
       if (this.view.x === "step") return `step ${Math.round(x).toLocaleString("en-US")}`;
-      return this.view.x === "relative" ? `after ${mmdl.duration(x)}` : new Date(1000 * x).toLocaleString();
+      return this.view.x === "relative" ? `after ${mmdl.duration(x)}` : mmdl.clock(x);
     }
 
     _cursor() {
@@ -309,11 +325,12 @@
       const x = this.xs[idx];
       const rows = this._values(x);
       this.tip.replaceChildren(element("strong", "", this._where(x)));
-      for (const { curve, value, smooth } of rows.slice(0, ROWS)) {
+      for (const { curve, at, value, smooth } of rows.slice(0, ROWS)) {
         const row = element("div");
         row.append(this.palette.swatch(curve.id), element("span", "name", curve.label));
         row.append(element("b", "", mmdl.number(smooth ?? value)));
-        if (smooth != null && value != null) row.append(element("i", "", mmdl.number(value)));
+        if (curve.band && value != null) row.append(element("i", "", `± ${mmdl.number(curve.band[1][at] - value, 2)}`));
+        else if (smooth != null && value != null && smooth !== value) row.append(element("i", "", mmdl.number(value)));
         this.tip.append(row);
       }
       if (rows.length > ROWS) this.tip.append(element("div", "more", `and ${rows.length - ROWS} more`));

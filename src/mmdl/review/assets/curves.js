@@ -1,7 +1,7 @@
 "use strict";
 // The curves of the page: unpacks the section's data when a chart is drawn.
 (() => {
-  const { runs, quantities } = mmdl.data("curves");
+  const { runs, groups, quantities } = mmdl.data("curves");
 
   const summed = (differences) => {
     let last = 0;
@@ -15,5 +15,5 @@
       return { id, label, start, steps: summed(s), values: v, times: summed(t), means: m, points: !!p };
     });
 
-  mmdl.panel = new mmdl.Panel(document.getElementById("curves-panel"), { runs, quantities, curves, palette: mmdl.palette });
+  mmdl.panel = new mmdl.Panel(document.getElementById("curves-panel"), { runs, groups, quantities, curves, palette: mmdl.palette });
 })();

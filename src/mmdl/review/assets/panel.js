@@ -3,23 +3,23 @@
 //
 //   const panel = new mmdl.Panel(host, { runs: [{ id, label }], quantities: [{ name, group }], curves: (name) => [...] })
 //
-// curves(name) gives the curves of a quantity as mmdl.Chart takes them, or a promise of them.
+// groups: [{ id, label, runs }] may be folded into mean and deviation; id is that of its first run. curves(name) gives the curves of a quantity as mmdl.Chart takes them, or a promise of them.
 (() => {
   const mmdl = (window.mmdl ??= {});
 
   class Panel {
-    constructor(host, { runs, quantities, curves, palette, open = 24 }) {
-      Object.assign(this, { host, curves, open, cells: new Map(), zoomTogether: false });
+    constructor(host, { runs, groups = [], quantities, curves, palette, open = 24 }) {
+      Object.assign(this, { host, runs, groups, curves, open, cells: new Map(), zoomTogether: false, fold: false });
       this.palette = palette ?? new mmdl.Palette(runs.map((run) => run.id));
       this.view = { x: "step", log: false, smoothing: 0, hidden: new Set() };
       this.sync = `panel-${Math.random()}`;
       host.classList.add("panel");
       host.replaceChildren();
       this._bar(runs);
-      this.groups = mmdl.element("div");
+      this.body = mmdl.element("div");
       this.none = mmdl.element("p", "panel-none", "No quantity has a name like that.");
       this.none.hidden = true;
-      host.append(this.groups, this.none);
+      host.append(this.body, this.none);
       this.watcher = new IntersectionObserver((seen) => seen.forEach((one) => one.isIntersecting && this._draw(one.target)), {
         rootMargin: "300px",
       });
@@ -54,12 +54,13 @@
           this.watcher.unobserve(cell);
           this.cells.delete(name);
         }
-      this.groups.replaceChildren(...parts);
+      this.body.replaceChildren(...parts);
       this._filter();
     }
 
     setRuns(runs) {
-      this.legend.setRuns(runs);
+      this.runs = runs;
+      this.legend.setRuns(this.fold ? this.groups : runs);
       this.refresh();
     }
 
@@ -88,7 +89,8 @@
     async _fill(cell) {
       const name = cell.dataset.quantity;
       const found = this.curves(name);
-      const curves = found instanceof Promise ? await found : found;
+      const each = found instanceof Promise ? await found : found;
+      const curves = this.fold ? mmdl.folded(each, this.groups) : each;
       if (cell.chart) return cell.chart.setCurves(curves);
       const onzoom = (range) => this._zoomed(cell.chart, range);
       const height = cell.matches('[data-group="Monitored"] .panel-cell:only-child') ? 300 : 230;
@@ -120,7 +122,7 @@
     _filter() {
       const words = this.search.value.toLowerCase().split(/\s+/).filter(Boolean);
       let found = 0;
-      for (const group of this.groups.children) {
+      for (const group of this.body.children) {
         let inside = 0;
         for (const cell of group.querySelectorAll(".panel-cell")) {
           const name = cell.dataset.quantity.toLowerCase();
@@ -145,7 +147,9 @@
       this.search.addEventListener("input", () => this._filter());
       this.found = mmdl.element("span", "muted");
       this.found.setAttribute("aria-live", "polite");
-      tools.append(this.search, this.found, this._smoothing(), this._axis(), this._log(), this._together(), this._reset());
+      tools.append(this.search, this.found, this._smoothing(), this._axis(), this._log());
+      if (this.groups.some((group) => group.runs.length > 1)) tools.append(this._folding());
+      tools.append(this._together(), this._reset());
       const legend = mmdl.element("div");
       bar.append(tools, legend);
       this.host.append(bar);
@@ -187,7 +191,7 @@
       for (const [value, text] of [["step", "step"], ["relative", "time since start"], ["time", "wall time"]])
         select.append(Object.assign(document.createElement("option"), { value, textContent: text }));
       select.addEventListener("change", () => this._change({ x: select.value }));
-      return this._labelled("x axis", select);
+      return this._labelled("x", select);
     }
 
     _log() {
@@ -197,11 +201,23 @@
       return this._labelled("Log y", box);
     }
 
+    _folding() {
+      const box = this._input("checkbox", {});
+      box.dataset.control = "fold";
+      box.addEventListener("change", () => {
+        this.fold = box.checked;
+        this.setRuns(this.runs);
+      });
+      const label = this._labelled("Mean over seeds", box);
+      label.title = "Runs that differ in their seed only as one line, with one standard deviation on both sides";
+      return label;
+    }
+
     _together() {
       const box = this._input("checkbox", {});
       box.dataset.control = "together";
       box.addEventListener("change", () => (this.zoomTogether = box.checked));
-      return this._labelled("Zoom all charts", box);
+      return this._labelled("Zoom together", box);
     }
 
     _reset() {

@@ -150,6 +150,97 @@
     return parts;
   };
 
-  Object.assign(mmdl, { breakable, shortNumber, shortDuration, tick });
+  const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
+
+  // A moment, in the reader's time zone: 2026-11-28 13:05:09.
+  const clock = (seconds) => {
+    const when = new Date(1000 * seconds);
+    const two = (value) => String(value).padStart(2, "0");
+    const day = `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())}`;
+    return `${day} ${two(when.getHours())}:${two(when.getMinutes())}:${two(when.getSeconds())}`;
+  };
+
+  // Of an axis of moments: the time, and below it the day where it is another one.
+  const clockTicks = (splits, step) => {
+    let before = "";
+    return splits.map((split) => {
+      const [day, time] = clock(split).split(" ");
+      const shown = step >= 86_400 ? day.slice(5) : time.slice(0, step < 60 ? 8 : 5);
+      const other = day !== before && step < 86_400;
+      before = day;
+      return other ? `${shown}\n${day}` : shown;
+    });
+  };
+
+  // The two axes of a chart whose x is "step", "relative" (seconds) or "time".
+  const axes = (x, log) => {
+    const common = {
+      stroke: () => mmdl.css("--muted"),
+      grid: { stroke: () => mmdl.css("--grid"), width: 1 },
+      ticks: { show: false },
+      font: FONT,
+      gap: 5,
+    };
+    const write = x === "step" ? shortNumber : shortDuration;
+    const words = (_, splits) => splits.map((value) => (value == null ? "" : write(value)));
+    return [
+      x === "time"
+        ? { ...common, size: 42, space: 76, values: (_, splits, __, ___, step) => clockTicks(splits, step) }
+        : { ...common, size: 28, space: 64, values: words },
+      {
+        ...common,
+        space: 34,
+        size: (_, values) => Math.max(34, 14 + 6.6 * Math.max(0, ...(values ?? []).map((value) => String(value).length))),
+        values: (_, splits, __, ___, step) => splits.map((value) => tick(value, log ? 0 : step)),
+      },
+    ];
+  };
+
+  // The value of a curve between its points; null outside of them and beside a gap.
+  const between = (steps, values, x) => {
+    const last = steps.length - 1;
+    if (last < 0 || x < steps[0] || x > steps[last]) return null;
+    let at = nearest(steps, x);
+    if (steps[at] === x) return values[at] ?? null;
+    if (steps[at] > x) at--;
+    const [left, right] = [values[at], values[at + 1]];
+    if (left == null || right == null) return null;
+    return left + ((right - left) * (x - steps[at])) / (steps[at + 1] - steps[at]);
+  };
+
+  // The curves of runs that differ in their seed only as one: its mean, and `band` with one deviation on both sides,
+  // where all of them have values. groups: [{ id, label, runs }]; a run in no group, and a group of one, stay as they are.
+  const folded = (curves, groups, most = 400) =>
+    groups.flatMap(({ id, label, runs }) => {
+      const members = curves.filter((curve) => runs.includes(curve.id));
+      if (members.length < 2) return members.map((curve) => ({ ...curve, id, label }));
+      const all = joined(members.map((curve) => curve.steps)).xs;
+      const every = Math.ceil(all.length / most);
+      const steps = all.filter((_, at) => at % every === 0 || at === all.length - 1);
+      const rows = steps.map((x) => members.map((curve) => between(curve.steps, curve.means ?? curve.values, x)));
+      const mean = (row) => row.reduce((sum, value) => sum + value, 0) / row.length;
+      const whole = (row) => row.every((value) => value != null);
+      const values = rows.map((row) => (whole(row) ? mean(row) : null));
+      const spread = rows.map((row, at) => {
+        if (!whole(row)) return null;
+        return Math.sqrt(row.reduce((sum, value) => sum + (value - values[at]) ** 2, 0) / (row.length - 1));
+      });
+      const seconds = members.map((curve) => curve.times?.map((time) => time - (curve.start ?? curve.times[0])));
+      const times = steps.map((x) => {
+        const known = members.map((curve, at) => seconds[at] && between(curve.steps, seconds[at], x)).filter((time) => time != null);
+        return known.length ? mean(known) : null;
+      });
+      const first = steps.findIndex((_, at) => values[at] != null);
+      const last = steps.findLastIndex((_, at) => values[at] != null);
+      if (first < 0) return [];
+      const cut = (column) => column.slice(first, last + 1);
+      const start = Math.min(...members.map((curve) => curve.start ?? curve.times?.[0] ?? 0));
+      const band = [-1, 1].map((sign) => cut(values.map((value, at) => (value == null ? null : value + sign * spread[at]))));
+      const points = members.every((curve) => curve.points);
+      const shown = cut(times).map((time) => start + (time ?? 0));
+      return [{ id, label, start, points, steps: cut(steps), values: cut(values), times: shown, band }];
+    });
+
+  Object.assign(mmdl, { axes, clock, between, folded, breakable, shortNumber, shortDuration, tick });
   Object.assign(mmdl, { Palette, smoothed, joined, nearest, number, duration });
 })();

@@ -19,7 +19,11 @@ def headlines(review: Review) -> list[str]:
     Args:
         review: Its comparisons have their verdicts.
     """
-    said = [sentence(found.verdict) for found in review.comparisons if found.verdict]
+    # what was compared is told before what was not
+    told = sorted(
+        (found for found in review.comparisons if found.verdict), key=lambda found: bool(found.refused)
+    )
+    said = [sentence(found.verdict) for found in told]
     if not said:
         return [_alone(review)]
     together = _together(review)

@@ -44,10 +44,10 @@ def bullets(words: Iterable[str], style: str) -> str:
     return f'<ul class="{style}">{entries}</ul>' if entries else ""
 
 
-def gaps(title: str, words: Sequence[str], most: int = 12) -> str:
+def gaps(title: str, words: Sequence[str], most: int = 12, style: str = "") -> str:
     """What is missing or damaged, as a box; nothing where nothing is."""
     if not words:
         return ""
     rest = len(words) - most
     shown = [*words[:most], *([f"and {rest:,} more"] if rest > 0 else [])]
-    return f'<div class="gaps"><strong>{text(title)}</strong>{bullets(shown, "")}</div>'
+    return f'<div class="gaps {style}"><strong>{text(title)}</strong>{bullets(shown, "")}</div>'

@@ -19,7 +19,7 @@ FIRST = ("overview", "comparison", "curves", "metrics", "cost")
 """Sections at the beginning, by the stem of their file."""
 LAST = ("configuration", "reproduce")
 """Sections at the end; all other files of `sections/` stand between, those that `MIDDLE` names first."""
-MIDDLE = ("predictions", "retrieval", "confusion_matrix", "confusion", "calibration", "data_report", "data")
+MIDDLE = ("predictions", "retrieval", "confusion", "calibration", "pictures", "probe", "data")
 DAMAGED = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What a damaged or foreign file of a run makes of code that reads it."""
 

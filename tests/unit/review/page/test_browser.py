@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from mmdl.review.page.render import write_page
@@ -282,6 +283,31 @@ def test_the_theme_is_chosen(written, open_page):
 def test_nothing_sticks_out_of_the_window(written, open_page, width):
     page = open_page(written, width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_seeds_are_folded_into_mean_and_deviation(page_runs, make_review, tmp_path, open_page):
+    review = make_review(page_runs[:3])
+    review.entrants[0].runs = ["film", "film-seed-1"]
+    del review.entrants[1]
+    page = open_page(write_page(review, tmp_path / "page.html"))
+    scales(page, "train/loss")
+    page.locator("[data-control=fold]").check()
+    assert page.locator(".legend .run").all_inner_texts() == ["film", "concat"]
+    losses = []
+    for folder in page_runs[:2]:
+        rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        losses.append([row["train/loss"] for row in rows if "train/loss" in row])
+    mean, deviation = np.mean(losses, axis=0), np.std(losses, axis=0, ddof=1)
+    folded = [value for _, value in column(page, "train/loss", 0)]
+    assert folded == pytest.approx(mean, rel=1e-4)
+    low, high = ([value for _, value in column(page, "train/loss", number)] for number in (2, 3))
+    assert low == pytest.approx(mean - deviation, abs=1e-3)
+    assert high == pytest.approx(mean + deviation, abs=1e-3)
+    page.locator(".legend .run").first.click()
+    shown = "cell => cell.chart.plot.series.slice(1).map(series => series.show)"
+    assert page.locator('[data-quantity="train/loss"]').evaluate(shown) == [False, True, False, False]
+    page.locator("[data-control=fold]").uncheck()
+    assert len(page.locator(".legend .run").all()) == 3
 
 
 HOSTILE = '<script>document.title="taken"</script><img src=x onerror="document.title=1">'

@@ -59,8 +59,7 @@ def _differences(review: Review) -> str:
 
 def _row(difference: Difference, runs: list[RunView]) -> str:
     counts = Counter(difference.values.get(run.id) for run in runs)
-    ranked = counts.most_common(2)
-    common = ranked[0][0] if len(ranked) < 2 or ranked[0][1] > ranked[1][1] else object()
+    common = counts.most_common(1)[0][0]  # of equally many the first run's
     cells = ""
     for run in runs:
         value = difference.values.get(run.id)
@@ -68,7 +67,8 @@ def _row(difference: Difference, runs: list[RunView]) -> str:
             cells += '<td class="missing">not set</td>'
         else:
             cells += f'<td class="mono{"" if value == common else " other"}">{text(value)}</td>'
-    return f'<tr><th scope="row" class="mono">{text(difference.key)}</th>{cells}</tr>'
+    key = text(difference.key).replace(".", ".<wbr>").replace("_", "_<wbr>")
+    return f'<tr><th scope="row" class="mono">{key}</th>{cells}</tr>'
 
 
 def _whole(run: RunView) -> str:

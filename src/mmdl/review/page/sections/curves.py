@@ -64,7 +64,20 @@ def section(review: Review) -> Section:
         for name, heading in ordered(curves, monitors)
     ]
     html = '<div id="curves-panel"></div><noscript><p class="note">The curves need JavaScript.</p></noscript>'
-    return Section("curves", "Curves", html + said, {"runs": runs, "quantities": quantities}, SCRIPTS)
+    data = {"runs": runs, "groups": _groups(review), "quantities": quantities}
+    return Section("curves", "Curves", html + said, data, SCRIPTS)
+
+
+def _groups(review: Review) -> list[dict[str, Any]]:
+    """Runs that are folded into one line: those of each entrant."""
+    known = {run.id for run in review.runs}
+    groups: list[dict[str, Any]] = []
+    for entrant in review.entrants:
+        runs = [run for run in entrant.runs if run in known]
+        if runs and not entrant.baseline:
+            groups.append({"id": runs[0], "label": entrant.label, "runs": runs})
+            known -= set(runs)
+    return groups + [{"id": run, "label": run, "runs": [run]} for run in sorted(known)]
 
 
 def _gaps(run: RunView, reader: CurveReader, found: dict[str, Curve]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mmdl.review.model import Entrant, Review, RunView
 from mmdl.review.page.axis import Axis, interval, labels
-from mmdl.review.page.headline import headlines
+from mmdl.review.page.headline import headlines, sentence
 from mmdl.review.page.marks import badge, gaps, swatch
 from mmdl.review.page.numbers import interval_words, score_words
 from mmdl.review.page.section import Section, text
@@ -26,7 +26,7 @@ def section(review: Review) -> Section:
         parts.append(_table(metric, same, runs))
     if not review.entrants:
         parts.append('<p class="note">There is no score to show.</p>')
-    parts.append(gaps("Mind", review.notes))
+    parts.append(gaps("Notes", [sentence(note) for note in review.notes], style="notes"))
     missing = [f"{run.id}: {gap}" for run in review.runs for gap in run.gaps]
     parts.append(gaps("Missing or damaged", missing))
     return Section("overview", "Overview", "\n".join(parts))
@@ -97,7 +97,8 @@ def _row(entrant: Entrant, axis: Axis, runs: dict[str, RunView]) -> str:
 
 def _name(entrant: Entrant) -> str:
     if entrant.baseline:
-        return f'{text(entrant.label)} <span class="muted small">baseline</span>'
+        kind = "" if "baseline" in entrant.label else ' <span class="muted small">baseline</span>'
+        return f"{text(entrant.label)}{kind}"
     marks = "".join(map(swatch, entrant.runs[:4]))
     folded = ""
     if len(entrant.runs) > 1:
