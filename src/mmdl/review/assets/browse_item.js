@@ -25,7 +25,6 @@
 
     show(set, row, where) {
       const { make, browse } = mmdl;
-      const query = set.query(row);
       const known = browse.references(set, row);
       const parts = [
         make(
@@ -45,7 +44,7 @@
             "div.told",
             {},
             make("h3", { dir: "auto" }, browse.itemTitle(set, row)),
-            known.length && query ? make("div.references", {}, make("span.muted", {}, "reference "), ...known) : "",
+            known.length && set.kind !== "classification" ? make("div.references", {}, make("span.muted", {}, "reference "), ...known) : "",
             this._facts(set, row),
           ),
         ),

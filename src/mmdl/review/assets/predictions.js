@@ -183,7 +183,8 @@
   });
   part("items").addEventListener("focusin", (event) => {
     const item = event.target.closest(".item");
-    if (item) state.active = Number(item.dataset.place);
+    // a dialog that closes gives the focus back to where it was opened, though another item was reached meanwhile
+    if (item && state.open === null) state.active = Number(item.dataset.place);
   });
 
   // j, k and / work wherever the browser is what one looks at; arrows and Enter only on its items.
