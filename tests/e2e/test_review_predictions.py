@@ -117,13 +117,13 @@ def test_confidence_is_a_range_and_an_order(digits, open_page):
 
 def test_pages_of_items(digits, open_page):
     page = open_page(digits[0])
-    assert page.locator("#browser .item").count() == 25
+    assert page.locator("#browser .item").count() == 24
     first = ids(page)
     page.get_by_role("button", name="After →").click()
     assert page.locator("[data-part=where]").inner_text() == "page 2 of 3"
     assert not set(ids(page)) & set(first)
     page.get_by_role("button", name="After →").click()
-    assert page.locator("#browser .item").count() == 10
+    assert page.locator("#browser .item").count() == 12
     assert page.get_by_role("button", name="After →").is_disabled()
 
 
@@ -140,10 +140,10 @@ def test_it_can_be_used_by_keyboard(vqa, open_page):
     page.keyboard.press("Enter")
     dialog = page.locator("#browser dialog")
     assert dialog.is_visible()
-    assert wanted[0] in dialog.locator(".facts").inner_text()
+    assert wanted[0] in dialog.locator(".itemfacts").inner_text()
     assert dialog.locator(".onerun").count() == 4  # two runs and their baselines
     page.keyboard.press("ArrowRight")
-    assert wanted[1] in dialog.locator(".facts").inner_text()
+    assert wanted[1] in dialog.locator(".itemfacts").inner_text()
     page.keyboard.press("Escape")
     assert not dialog.is_visible()
     assert page.evaluate("document.activeElement.dataset.place") == "2"
@@ -175,12 +175,12 @@ def test_a_link_leads_back_to_what_was_seen(vqa, open_page):
     chip(page, "yes/no").click()
     chip(page, "wrong").first.click()
     page.locator("#browser .item").first.click()
-    opened = page.locator("#browser dialog .facts").inner_text()
+    opened = page.locator("#browser dialog .itemfacts").inner_text()
     before = shown(page)
     assert "item=" in page.evaluate("location.hash")
     page.reload()
     assert page.locator("#browser dialog").is_visible()
-    assert page.locator("#browser dialog .facts").inner_text() == opened
+    assert page.locator("#browser dialog .itemfacts").inner_text() == opened
     assert shown(page) == before
     page.keyboard.press("Escape")
     assert chip(page, "yes/no").get_attribute("aria-pressed") == "true"
@@ -296,7 +296,7 @@ def test_the_probe_items_over_the_training(vqa, open_page):
     rows = page.locator("#probe tbody tr")
     assert rows.count() == 7  # the mean, and six items
     strip = rows.nth(1).locator(".strip").first
-    assert strip.locator(".cells-of-strip .cell").count() == 3
+    assert strip.locator(".strip-of-cells .validation").count() == 3
     strip.focus()
     assert strip.locator(".history").is_visible()
     assert "step 30" in strip.locator(".history").inner_text()

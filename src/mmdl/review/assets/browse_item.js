@@ -63,7 +63,7 @@
       const facts = Object.entries(set.raw.groups).map(([name, places]) => [name, set.text(places[row])]);
       const rows = [["id", set.raw.ids[row], true], ...facts.filter(([name, value]) => value && name !== "answer" && name !== "class")];
       return make(
-        "dl.facts",
+        "dl.itemfacts",
         {},
         ...rows.map(([name, value, copied]) => make("div", {}, make("dt", {}, name), make("dd", {}, browse.words(value), copied ? this._copy(value) : ""))),
       );

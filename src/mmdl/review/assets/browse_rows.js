@@ -23,7 +23,7 @@
 
   const picture = (source, text, side) => {
     if (!source) return make("span.nopicture", { role: "img", "aria-label": `no image of ${text}`, style: `--side:${side}px` }, "no image");
-    const made = make("img.picture", { src: source, alt: text, loading: "lazy", style: `--side:${side}px` });
+    const made = make("img.picture", { src: source, alt: text, decoding: "async", style: `--side:${side}px` });
     made.addEventListener("load", () => made.classList.toggle("tiny", Math.max(made.naturalWidth, made.naturalHeight) < 48));
     return made;
   };

@@ -6,14 +6,14 @@
   if (!root) return;
   const data = JSON.parse(document.getElementById("data-predictions").textContent);
   const { make, browse } = mmdl;
-  const PAGE = 25;
+  const PAGE = 24;
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const palette = (mmdl.palette ??= new mmdl.Palette([...new Set(data.sets.flatMap((set) => set.columns.map((c) => c.run)))]));
   const sets = data.sets.map((raw) => new mmdl.PredictionSet(raw, data.images));
 
   const startOf = (set) => {
     const own = sets[set].columns.map((_, column) => column).filter((column) => !sets[set].columns[column].baseline);
-    const b = own[1] ?? (sets[set].columns.length > 1 ? 1 : -1);
+    const b = own[1] ?? -1; // a baseline is compared with when it is chosen
     const plain = { outcome: "", pair: "", groups: {}, predicted: "", rank: "", from: 0, to: 1, query: "", words: null, page: 0 };
     return { set, a: own[0] ?? 0, b, sort: b >= 0 ? "apart" : "mistakes", open: null, active: 0, ...plain };
   };
