@@ -148,7 +148,9 @@
       const key = this._key(state);
       if (!key) return rows;
       const keyed = rows.map((row) => [key(row), row]);
-      keyed.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+      // among equals those with an image first: there is more to see
+      const blind = (row) => (this.raw.image[row] < 0 ? 1 : 0);
+      keyed.sort(([key, row], [otherKey, other]) => (key === otherKey ? blind(row) - blind(other) || row - other : key - otherKey));
       return keyed.map(([, row]) => row);
     }
 

@@ -25,7 +25,6 @@
 
     show(set, row, where) {
       const { make, browse } = mmdl;
-      const query = set.query(row);
       const known = browse.references(set, row);
       const parts = [
         make(
@@ -45,7 +44,7 @@
             "div.told",
             {},
             make("h3", { dir: "auto" }, browse.itemTitle(set, row)),
-            known.length && query ? make("div.references", {}, make("span.muted", {}, "reference "), ...known) : "",
+            known.length && set.kind !== "classification" ? make("div.references", {}, make("span.muted", {}, "reference "), ...known) : "",
             this._facts(set, row),
           ),
         ),
@@ -64,7 +63,7 @@
       const facts = Object.entries(set.raw.groups).map(([name, places]) => [name, set.text(places[row])]);
       const rows = [["id", set.raw.ids[row], true], ...facts.filter(([name, value]) => value && name !== "answer" && name !== "class")];
       return make(
-        "dl.facts",
+        "dl.itemfacts",
         {},
         ...rows.map(([name, value, copied]) => make("div", {}, make("dt", {}, name), make("dd", {}, browse.words(value), copied ? this._copy(value) : ""))),
       );

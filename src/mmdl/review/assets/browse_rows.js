@@ -23,7 +23,7 @@
 
   const picture = (source, text, side) => {
     if (!source) return make("span.nopicture", { role: "img", "aria-label": `no image of ${text}`, style: `--side:${side}px` }, "no image");
-    const made = make("img.picture", { src: source, alt: text, loading: "lazy", style: `--side:${side}px` });
+    const made = make("img.picture", { src: source, alt: text, decoding: "async", style: `--side:${side}px` });
     made.addEventListener("load", () => made.classList.toggle("tiny", Math.max(made.naturalWidth, made.naturalHeight) < 48));
     return made;
   };
@@ -87,10 +87,14 @@
     return make("span.runname", {}, baseline ? "" : palette.swatch(run), words(label));
   };
 
-  const itemTitle = (set, row) => set.query(row) || set.references(row)[0]?.text || set.raw.ids[row];
+  // The question; of a prompt without one, its last part; of an image to classify, its class.
+  const itemTitle = (set, row) => {
+    const asked = set.query(row) || (set.raw.prompt?.[row]?.length ? set.text(set.raw.prompt[row].at(-1)) : "");
+    return asked || (set.kind === "classification" && set.references(row)[0]?.text) || set.raw.ids[row];
+  };
 
   const card = (set, row, { a, b }, palette, place) => {
-    const query = set.query(row);
+    const query = set.kind === "generation" ? itemTitle(set, row) : set.query(row);
     const known = references(set, row);
     const groups = Object.entries(set.raw.groups)
       .filter(([name]) => ["answer type", "shots"].includes(name))

@@ -6,14 +6,14 @@
   if (!root) return;
   const data = JSON.parse(document.getElementById("data-predictions").textContent);
   const { make, browse } = mmdl;
-  const PAGE = 25;
+  const PAGE = 24;
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const palette = (mmdl.palette ??= new mmdl.Palette([...new Set(data.sets.flatMap((set) => set.columns.map((c) => c.run)))]));
   const sets = data.sets.map((raw) => new mmdl.PredictionSet(raw, data.images));
 
   const startOf = (set) => {
     const own = sets[set].columns.map((_, column) => column).filter((column) => !sets[set].columns[column].baseline);
-    const b = own[1] ?? (sets[set].columns.length > 1 ? 1 : -1);
+    const b = own[1] ?? -1; // a baseline is compared with when it is chosen
     const plain = { outcome: "", pair: "", groups: {}, predicted: "", rank: "", from: 0, to: 1, query: "", words: null, page: 0 };
     return { set, a: own[0] ?? 0, b, sort: b >= 0 ? "apart" : "mistakes", open: null, active: 0, ...plain };
   };
@@ -183,7 +183,8 @@
   });
   part("items").addEventListener("focusin", (event) => {
     const item = event.target.closest(".item");
-    if (item) state.active = Number(item.dataset.place);
+    // a dialog that closes gives the focus back to where it was opened, though another item was reached meanwhile
+    if (item && state.open === null) state.active = Number(item.dataset.place);
   });
 
   // j, k and / work wherever the browser is what one looks at; arrows and Enter only on its items.

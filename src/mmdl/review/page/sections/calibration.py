@@ -87,7 +87,7 @@ def _drawing(bins: Reliability, label: str) -> str:
             f'<g class="bin"><title>{said}</title><rect class="count" x="{x(low) + 1:.1f}" y="{base - size:.1f}" '
             f'width="{SIDE / len(bins.samples) - 2:.1f}" height="{max(size, 1):.1f}"/>'
             f'<path class="gap" d="M{x(mean):.1f} {y(mean):.1f}V{y(accuracy):.1f}"/>'
-            f'<path class="interval" d="M{x(mean):.1f} {y(least):.1f}V{y(greatest):.1f}"/>'
+            f'<path class="spread" d="M{x(mean):.1f} {y(least):.1f}V{y(greatest):.1f}"/>'
             f'<circle cx="{x(mean):.1f}" cy="{y(accuracy):.1f}" r="{3 + 3 * (n / most) ** 0.5:.1f}"/></g>'
         )
         line.append(f"{x(mean):.1f} {y(accuracy):.1f}")

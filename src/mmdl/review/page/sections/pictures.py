@@ -32,9 +32,8 @@ def section(review: Review) -> Section | None:
     if left_out:
         notes.append(f"{left_out:,} pictures found no room in this page; they are in the run folders")
     if damaged:
-        notes.append(
-            f"{damaged:,} pictures are damaged: {', '.join(shown(name, 80) for name in _damaged(found, places)[:3])}"
-        )
+        names_of = ", ".join(shown(name, 80) for name in _damaged(found, places)[:3])
+        notes.append(f"{damaged:,} {'picture is' if damaged == 1 else 'pictures are'} damaged: {names_of}")
     gaps = (
         f'<div class="gaps"><ul>{"".join(f"<li>{text(note)}</li>" for note in notes)}</ul></div>'
         if notes

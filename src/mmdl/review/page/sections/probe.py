@@ -28,7 +28,8 @@ def section(review: Review) -> Section | None:
     if shown_probes:
         parts.append(
             '<p class="note">The same items at every validation and in every run. A square is a validation: '
-            '<i class="cell right"></i> right, <i class="cell partly"></i> partly, <i class="cell wrong"></i> wrong. '
+            '<i class="validation right"></i> right, <i class="validation partly"></i> partly, '
+            '<i class="validation wrong"></i> wrong. '
             "Hover over a strip, or focus it, for the answers.</p>"
         )
         parts.append(_table(shown_probes, item_images(review)))
@@ -89,15 +90,15 @@ def _strip(probe: Probe, name: str) -> str:
     if not steps:
         return '<span class="muted">not in its probe set</span>'
     answers = [probe.answers[name, step] for step in steps]
-    cells = "".join(f'<i class="cell {_kind(answer)}"></i>' for answer in answers)
+    cells = "".join(f'<i class="validation {_kind(answer)}"></i>' for answer in answers)
     lines = "".join(
-        f'<li><span class="muted">step {step:,}</span><i class="cell {_kind(answer)}"></i>'
+        f'<li><span class="muted">step {step:,}</span><i class="validation {_kind(answer)}"></i>'
         f'<span dir="auto">{text(_said(answer))}</span></li>'
         for step, answer in zip(steps, answers, strict=True)
     )
     return (
         f'<div class="strip" tabindex="0" role="group" aria-label="{len(steps):,} validations">'
-        f'<div class="cells-of-strip">{cells}</div><span class="last" dir="auto">{text(_said(answers[-1], 32))}</span>'
+        f'<div class="strip-of-cells">{cells}</div><span class="last" dir="auto">{text(_said(answers[-1], 32))}</span>'
         f'<ol class="history">{lines}</ol></div>'
     )
 
