@@ -21,7 +21,7 @@ from mmdl.review.quantities import ordered
 from mmdl.review.serve.curve_store import CurveStore
 from mmdl.review.serve.guard import Guard
 from mmdl.review.serve.listing import Listing
-from mmdl.review.serve.reviews import Reviews, made_page
+from mmdl.review.serve.reviews import Reviews, made_page, review_policy
 from mmdl.review.serve.workers import Workers
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -32,12 +32,6 @@ MOST_RUNS = 100
 
 POINTS = (64, 1000, 5000)
 """Points of a curve: at least, unless asked for otherwise, at most."""
-
-REVIEW_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""For a page that holds all it needs; its own policy allows by their hashes only the scripts that were put into it."""
 
 log = logging.getLogger(__name__)
 
@@ -141,9 +135,8 @@ class Server:
         except Exception as error:  # the server goes on, whatever is in a run folder
             log.exception("the review of %s", ", ".join(runs))
             return PlainTextResponse(f"the review can't be made: {type(error).__name__}: {error}\n", 500)
-        return Response(
-            content, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": REVIEW_POLICY}
-        )
+        headers = {"Content-Security-Policy": review_policy(content)}
+        return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
     def _folders(self, request: Request) -> dict[str, Path] | Response:
         """The run folders of a request by id; an id is looked up on the list, and is never a path."""

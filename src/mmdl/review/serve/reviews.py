@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -79,8 +80,20 @@ def folder_state(folder: Path) -> Iterator[tuple[str, int, int]]:
 def made_page(folders: Sequence[Path]) -> str:
     """The page of a review, with the way back to the list."""
     from mmdl.review.building import build_review
-
     from mmdl.review.page.render import render
 
-    back = '<body>\n<p class="served-back"><a href="/">&larr; All runs</a></p>'
+    back = '<body>\n<nav class="served-back" aria-label="Runs"><a href="/">&larr; All runs</a></nav>'
     return render(build_review(list(folders))).replace("<body>", back, 1)
+
+
+def review_policy(page: bytes) -> str:
+    """The page's own policy, which allows by their hashes the scripts that were put into it, and some more bounds.
+
+    Args:
+        page: As it is served; without a policy of its own no script runs.
+    """
+    own = re.search(rb'http-equiv="Content-Security-Policy" content="([^"]+)"', page.partition(b"<body")[0])
+    held = (
+        own[1].decode("ascii", errors="replace") if own else "default-src 'none'; style-src 'unsafe-inline'"
+    )
+    return f"{held}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

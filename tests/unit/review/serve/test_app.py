@@ -253,6 +253,18 @@ def test_a_review_is_made_once_while_nothing_changes(root, monkeypatch):
     assert len(made) == 3
 
 
+def test_a_review_runs_no_script_but_those_that_it_names(root, monkeypatch):
+    own = "default-src 'none'; script-src 'sha256-abc='"
+    page = '<meta http-equiv="Content-Security-Policy" content="{}"><body><meta http-equiv="Content-Security-Policy" content="x">'
+    monkeypatch.setattr(
+        app, "made_page", lambda folders: page.format(own) if folders[0].name == "a" else "<body>"
+    )
+    client = TestClient(make_app(root), base_url="http://localhost")
+    for run, wanted in (("a", own), ("b", "default-src 'none'; style-src 'unsafe-inline'")):
+        policy = client.get(f"/run/{run}").headers["content-security-policy"]
+        assert policy == f"{wanted}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
 def test_a_review_that_fails_leaves_the_server_up(root, monkeypatch):
     def fail(folders):
         raise RuntimeError("<script>")
