@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Server:
         self.root = root
         self.listing = Listing(root)
         self.curves = CurveStore()
-        self.reviews = Reviews(made_page)
+        self.reviews = Reviews(root, made_page)
         self.readers = Workers(4)
         self.makers = Workers(1)
         self.assets = {
@@ -85,10 +86,7 @@ class Server:
         runs = self._folders(request)
         if isinstance(runs, Response):
             return runs
-        futures = [
-            self.readers.run(lambda path=path: self.curves.names(path / "metrics.jsonl"))  # type: ignore[misc]
-            for path in runs.values()
-        ]
+        futures = [self.readers.run(partial(self._names, run_id)) for run_id in runs]
         names: dict[str, None] = {}
         notes = []
         for run_id, future in zip(runs, futures, strict=True):
@@ -102,6 +100,14 @@ class Server:
         shown = [{"name": name, "group": group} for name, group in ordered(names, monitors)]
         return _json({"quantities": shown, "notes": notes})
 
+    def _names(self, run_id: str) -> tuple[list[str], int]:
+        path = self.listing.metrics(run_id)
+        return ([], 0) if path is None else self.curves.names(path)
+
+    def _curve(self, run_id: str, *arguments: Any) -> dict[str, Any] | None:
+        path = self.listing.metrics(run_id)
+        return None if path is None else self.curves.curve(path, *arguments)
+
     async def curves_of(self, request: Request) -> Response:
         """One quantity of some runs, thinned."""
         runs = self._folders(request)
@@ -113,10 +119,7 @@ class Server:
         points = min(most, max(least, int(_number(query.get("points")) or usual)))
         low, high = _number(query.get("low")), _number(query.get("high"))
         futures = {
-            run_id: self.readers.run(
-                lambda path=path: self.curves.curve(path / "metrics.jsonl", name, points, low, high)  # type: ignore[misc]
-            )
-            for run_id, path in runs.items()
+            run_id: self.readers.run(partial(self._curve, run_id, name, points, low, high)) for run_id in runs
         }
         found = {run_id: await future for run_id, future in futures.items()}
         curves = [{"id": run_id, **curve} for run_id, curve in found.items() if curve is not None]
