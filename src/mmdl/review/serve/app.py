@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from mmdl.review.quantities import ordered
 from mmdl.review.serve.curve_store import CurveStore
 from mmdl.review.serve.guard import Guard
 from mmdl.review.serve.listing import Listing
-from mmdl.review.serve.reviews import Reviews, made_page
+from mmdl.review.serve.reviews import Reviews, made_page, review_policy
 from mmdl.review.serve.workers import Workers
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -32,12 +33,6 @@ MOST_RUNS = 100
 
 POINTS = (64, 1000, 5000)
 """Points of a curve: at least, unless asked for otherwise, at most."""
-
-REVIEW_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""For a page that holds all it needs; its own policy allows by their hashes only the scripts that were put into it."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +48,7 @@ class Server:
         self.root = root
         self.listing = Listing(root)
         self.curves = CurveStore()
-        self.reviews = Reviews(made_page)
+        self.reviews = Reviews(root, made_page)
         self.readers = Workers(4)
         self.makers = Workers(1)
         self.assets = {
@@ -91,10 +86,7 @@ class Server:
         runs = self._folders(request)
         if isinstance(runs, Response):
             return runs
-        futures = [
-            self.readers.run(lambda path=path: self.curves.names(path / "metrics.jsonl"))  # type: ignore[misc]
-            for path in runs.values()
-        ]
+        futures = [self.readers.run(partial(self._names, run_id)) for run_id in runs]
         names: dict[str, None] = {}
         notes = []
         for run_id, future in zip(runs, futures, strict=True):
@@ -108,6 +100,14 @@ class Server:
         shown = [{"name": name, "group": group} for name, group in ordered(names, monitors)]
         return _json({"quantities": shown, "notes": notes})
 
+    def _names(self, run_id: str) -> tuple[list[str], int]:
+        path = self.listing.metrics(run_id)
+        return ([], 0) if path is None else self.curves.names(path)
+
+    def _curve(self, run_id: str, *arguments: Any) -> dict[str, Any] | None:
+        path = self.listing.metrics(run_id)
+        return None if path is None else self.curves.curve(path, *arguments)
+
     async def curves_of(self, request: Request) -> Response:
         """One quantity of some runs, thinned."""
         runs = self._folders(request)
@@ -119,10 +119,7 @@ class Server:
         points = min(most, max(least, int(_number(query.get("points")) or usual)))
         low, high = _number(query.get("low")), _number(query.get("high"))
         futures = {
-            run_id: self.readers.run(
-                lambda path=path: self.curves.curve(path / "metrics.jsonl", name, points, low, high)  # type: ignore[misc]
-            )
-            for run_id, path in runs.items()
+            run_id: self.readers.run(partial(self._curve, run_id, name, points, low, high)) for run_id in runs
         }
         found = {run_id: await future for run_id, future in futures.items()}
         curves = [{"id": run_id, **curve} for run_id, curve in found.items() if curve is not None]
@@ -141,9 +138,8 @@ class Server:
         except Exception as error:  # the server goes on, whatever is in a run folder
             log.exception("the review of %s", ", ".join(runs))
             return PlainTextResponse(f"the review can't be made: {type(error).__name__}: {error}\n", 500)
-        return Response(
-            content, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": REVIEW_POLICY}
-        )
+        headers = {"Content-Security-Policy": review_policy(content)}
+        return Response(content, media_type="text/html; charset=utf-8", headers=headers)
 
     def _folders(self, request: Request) -> dict[str, Path] | Response:
         """The run folders of a request by id; an id is looked up on the list, and is never a path."""

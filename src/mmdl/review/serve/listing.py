@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import stat
 import threading
 import time
 from pathlib import Path
@@ -23,7 +24,7 @@ class Listing:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.resolve()
         self.version = 0
         """Counts the refreshes that have changed something."""
         self._own = secrets.token_hex(4)
@@ -98,6 +99,17 @@ class Listing:
             held = self._rows.get(run_id)
         return str(held[0]["monitor"]) if held else ""
 
+    def metrics(self, run_id: str) -> Path | None:
+        """The `metrics.jsonl` of a run on the list; None where it has none, or a link or pipe in its place."""
+        folder = self.folder(run_id)
+        if folder is None:
+            return None
+        path = folder / "metrics.jsonl"
+        try:
+            return path if stat.S_ISREG(path.lstat().st_mode) else None
+        except OSError:
+            return None
+
     def folder(self, run_id: str) -> Path | None:
         """The folder of a run that is on the list; None for any other text, whatever it is."""
         with self._lock:
@@ -106,4 +118,5 @@ class Listing:
             self.refresh(at_once=True)
             with self._lock:
                 known = run_id in self._rows
-        return self.root / run_id if known else None
+        folder = self.root / run_id
+        return folder if known and folder.resolve() == folder else None  # a link may have taken its place

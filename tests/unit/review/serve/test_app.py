@@ -161,6 +161,20 @@ def test_nothing_outside_is_reached(client, root, path):
         assert "root:" not in answer.text
 
 
+def test_links_inside_a_run_folder_lead_nowhere(client, root):
+    metrics, predictions = root / "a" / "metrics.jsonl", root / "b" / "predictions" / "test.jsonl"
+    outside = root.parent / "outside.jsonl"
+    outside.write_text('{"step": 1, "TOP SECRET": 1}\n')
+    for path in (metrics, predictions):
+        path.unlink()
+        path.symlink_to(outside)
+    assert client.get("/api/curves?run=a&name=TOP%20SECRET").json()["curves"] == []
+    assert client.get("/api/quantities?run=a").json()["quantities"] == []
+    answer = client.get("/run/b")
+    assert answer.status_code == 422
+    assert "b/predictions/test.jsonl is a link that leads out" in answer.text
+
+
 def test_the_list_of_runs_and_what_has_changed(client, root):
     first = client.get("/api/runs")
     assert {row["id"] for row in first.json()["rows"]} == {"a", "b", "sweeps/lr/0"}
@@ -253,6 +267,19 @@ def test_a_review_is_made_once_while_nothing_changes(root, monkeypatch):
     assert len(made) == 3
 
 
+def test_a_review_runs_no_script_but_those_that_it_names(root, monkeypatch):
+    own = "default-src 'none'; script-src 'sha256-abc='"
+    meta = '<meta http-equiv="Content-Security-Policy" content="{}">'
+    page = f"{meta}<body>{meta}"
+    monkeypatch.setattr(
+        app, "made_page", lambda folders: page.format(own, "x") if folders[0].name == "a" else "<body>"
+    )
+    client = TestClient(make_app(root), base_url="http://localhost")
+    for run, wanted in (("a", own), ("b", "default-src 'none'; style-src 'unsafe-inline'")):
+        policy = client.get(f"/run/{run}").headers["content-security-policy"]
+        assert policy == f"{wanted}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
 def test_a_review_that_fails_leaves_the_server_up(root, monkeypatch):
     def fail(folders):
         raise RuntimeError("<script>")
@@ -285,7 +312,7 @@ def test_the_list_is_answered_while_a_review_is_made(root, monkeypatch):
 
 def test_pages_are_forgotten_when_there_is_no_room(root):
     made = []
-    kept = reviews.Reviews(lambda folders: made.append(folders) or "x" * 100, room=250)
+    kept = reviews.Reviews(root, lambda folders: made.append(folders) or "x" * 100, room=250)
     for name in ("a", "b", "a", "sweeps/lr/0", "a", "b"):
         kept.page([root / name])
     assert [folders[0].name for folders in made] == ["a", "b", "0", "b"]
