@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 REDACTED = "<redacted>"
-_NAMES = r"(?:api[_\-]?key|password|passwd|passphrase|pwd|secret|token|jwt|credentials?|private[_\-]?key|access[_\-]?key|auth)"
+_NAMES = (
+    r"(?:(?:api|private|access)[_\-]?key|password|passwd|passphrase|pwd|secret|token|jwt|credentials?|auth)"
+)
 _SECRET_KEY = re.compile(rf"(^|[_.\-]){_NAMES}$", re.IGNORECASE)
 _SECRET_INSIDE = re.compile(
     rf"""((?:\b|_){_NAMES}["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s,}}\]&]+)""", re.IGNORECASE
