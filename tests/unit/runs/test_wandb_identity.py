@@ -51,7 +51,8 @@ def test_variables_of_w_and_b_count_where_nothing_is_given(monkeypatch):
 
 def test_a_run_of_an_agent_is_a_trial(monkeypatch):
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
-    assert identity("x", **ABOUT).job_type == "sweep-trial"
+    found = identity("a1b2c3d4", **ABOUT)
+    assert (found.job_type, found.name) == ("sweep", "mnist digits seed 3 a1b2c3d4")
 
 
 @pytest.mark.parametrize("tag", ["", "t" * 65])
