@@ -44,7 +44,7 @@ def make_run_id(given: str | None, name: str) -> str:
     Raises:
         UserError: if the id can't name a folder.
     """
-    found = given or os.environ.get(RUN_ID_VARIABLE) or _scheduler_id()
+    found = given or os.environ.get(RUN_ID_VARIABLE) or agents_id() or _scheduler_id()
     if found and not given and RUN_ID_VARIABLE not in os.environ:
         found += _job_of_sweep()
     if not found and are_ranks():
@@ -75,6 +75,11 @@ def _job_of_sweep() -> str:
     if os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
         return ""  # each job of the sweep is one of the scheduler's
     return f"-{HydraConfig.get().job.num}"
+
+
+def agents_id() -> str | None:
+    """The id that an agent of a W&B sweep gives to the run; W&B takes no other one there."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 def _scheduler_id() -> str | None:

@@ -225,8 +225,45 @@ def _found(record: Record) -> list[Record]:
     return [item for item in top if isinstance(item, Mapping)] if isinstance(top, list) else []
 
 
+def _generation(records: Sequence[Record], images: Mapping[str, Path]) -> ItemTable:
+    """Prompts as they were read, and what was generated after them; the worst first."""
+    chosen = _worst_first(records, lambda record: (record.get("score") or 0) < 0.5, MOST_ROWS)
+    columns = ["image", "prompt", "generation", "references", "score", "id"]
+    rows = [
+        [
+            _picture(images, record.get("image")),
+            _prompt(record.get("prompt", record.get("question"))),
+            _plain(record.get("generation", record.get("prediction"))),
+            ", ".join(dict.fromkeys(map(str, record.get("references") or []))),
+            record.get("score"),
+            str(record.get("id")),
+        ]
+        for record in chosen
+    ]
+    return ItemTable(columns, rows)
+
+
+def _prompt(value: Any) -> Any:
+    """An interleaved prompt as text, a line a part, the names of its images in brackets.
+
+    >>> print(_prompt([{"image": "a.png", "text": "a cat"}, "and?"]))
+    [a.png] a cat
+    and?
+    """
+    if not isinstance(value, list):
+        return _plain(value)
+    lines = []
+    for part in value:
+        if isinstance(part, Mapping):
+            image = f"[{part['image']}]" if part.get("image") is not None else ""
+            lines.append(" ".join(word for word in (image, str(part.get("text") or "")) if word))
+        else:
+            lines.append(str(part))
+    return "\n".join(lines)
+
+
 def _generic(records: Sequence[Record], images: Mapping[str, Path]) -> ItemTable:
-    """Any records, such as prompts and generations: a column a key, the image first."""
+    """Records of any other form: a column a key, the image first."""
     columns = list(dict.fromkeys(key for record in records[:MOST_ROWS] for key in record))
     rows = [
         [
@@ -255,5 +292,10 @@ def _one_type(rows: Iterable[list[Any]]) -> list[list[Any]]:
     return rows
 
 
-TABLES: dict[str, Table] = {"classification": _classification, "vqa": _vqa, "retrieval": _retrieval}
+TABLES: dict[str, Table] = {
+    "classification": _classification,
+    "vqa": _vqa,
+    "retrieval": _retrieval,
+    "generation": _generation,
+}
 """How the records of a kind are shown; others as `_generic` does."""

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from mmdl.assembly import num_ranks
 from mmdl.errors import UserError
 from mmdl.runs.changes import SAME_MATHEMATICS, SAME_RESULTS, apply, changes, presets_of
-from mmdl.runs.folder import RunFolder, find_run, make_run_id, rank
+from mmdl.runs.folder import RunFolder, agents_id, find_run, make_run_id, rank
 from mmdl.runs.moved_paths import moved
 from mmdl.runs.shared_id import was_begun
 
@@ -46,6 +46,8 @@ def open_run(cfg: DictConfig) -> tuple[DictConfig, RunFolder, bool]:
     if run.exists and run.id.startswith(("slurm-", "torchrun-")):
         # A scheduler repeats its command; what of it depends on the node must not keep the job from going on.
         return _continued(cfg, run, overrides() if run.id.startswith("torchrun-") else []), run, True
+    if run.exists and run.id == agents_id():
+        return _continued(cfg, run, overrides()), run, True  # W&B gives a preempted trial to an agent again
     if was_begun(run.id) and run.exists:
         return _continued(cfg, run, []), run, True  # torchrun repeats its command after a rank has died
     if run.exists and rank() == 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 REDACTED = "<redacted>"
 _NAMES = (
-    r"(?:api_?key|password|passwd|passphrase|pwd|secret|token|jwt|credentials?|private_?key|access_?key|auth)"
+    r"(?:(?:api|private|access)[_\-]?key|password|passwd|passphrase|pwd|secret|token|jwt|credentials?|auth)"
 )
 _SECRET_KEY = re.compile(rf"(^|[_.\-]){_NAMES}$", re.IGNORECASE)
 _SECRET_INSIDE = re.compile(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from mmdl.errors import UserError
 
-JOB_TYPES = ("train", "eval", "study", "study-arm", "sweep-trial")
+JOB_TYPES = ("train", "eval", "study", "study-arm", "sweep")
 """What mmdl calls its own; a user may call theirs anything."""
 
 LONGEST_TAG = 64
@@ -94,9 +94,9 @@ def identity(
     in_sweep = bool(os.environ.get("WANDB_SWEEP_ID"))
     return Identity(
         project=project or os.environ.get("WANDB_PROJECT") or "mmdl",
-        name=name or os.environ.get("WANDB_NAME") or _name(run_id, experiment, data, seed),
+        name=name or os.environ.get("WANDB_NAME") or _name(run_id, experiment, data, seed, in_sweep),
         group=group or os.environ.get("WANDB_RUN_GROUP") or experiment,
-        job_type=job_type or os.environ.get("WANDB_JOB_TYPE") or ("sweep-trial" if in_sweep else "train"),
+        job_type=job_type or os.environ.get("WANDB_JOB_TYPE") or ("sweep" if in_sweep else "train"),
         tags=tuple(str(tag) for tag in tags),
     )
 
@@ -107,9 +107,9 @@ def _tags(*parts: object) -> list[str]:
     return list(dict.fromkeys([*found, *(["quick"] if quick else [])]))
 
 
-def _name(run_id: str, experiment: str, data: str | None, seed: int | None) -> str:
+def _name(run_id: str, experiment: str, data: str | None, seed: int | None, in_sweep: bool) -> str:
     """The run id where a person has chosen it; else words that tell runs apart in a list, and the id's last ones."""
-    made = _MADE.fullmatch(run_id)
+    made = re.fullmatch("(.*)()", run_id) if in_sweep else _MADE.fullmatch(run_id)
     if made is None:
         return run_id
     seeded = f"seed {seed}" if seed is not None else None

@@ -146,7 +146,7 @@ def wandb_logger(
         entity: User or team; None takes the default.
         name: Display name; None: see `mmdl.runs.wandb_identity`, as with the following.
         group: Group of runs; None: the experiment.
-        job_type: Kind of job; None: train, or sweep-trial.
+        job_type: Kind of job; None: train, or sweep.
         tags: Tags; None: experiment, task, model and data.
         offline: None decides by whether W&B can be reached.
         artifacts: Of `config`, `predictions`, `answers`, `checkpoint`; None for none.

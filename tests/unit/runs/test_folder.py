@@ -38,6 +38,15 @@ def test_ids_from_the_scheduler(monkeypatch):
     assert make_run_id(None, "vqa") == "slurm-7_3"
 
 
+def test_an_agent_of_a_sweep_names_the_run(monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "a1b2c3d4")
+    monkeypatch.delenv("WANDB_SWEEP_ID", raising=False)
+    assert make_run_id(None, "vqa") != "a1b2c3d4", "anybody may set it for other reasons"
+    monkeypatch.delenv(RUN_ID_VARIABLE)
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s")
+    assert make_run_id(None, "vqa") == "a1b2c3d4"
+
+
 def test_only_a_name_that_torchrun_was_given_names_a_run(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job-7")
     assert make_run_id(None, "vqa") == "torchrun-job-7"
