@@ -2,6 +2,10 @@ import sqlite3
 
 import pytest
 
+from mmdl.sweeps.record import Sweep
+from mmdl.sweeps.space import dimension
+from mmdl.sweeps.study import StudySweep
+
 from .conftest import wait_for
 
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
@@ -83,11 +87,22 @@ def test_what_was_trained_before_is_not_trained_again(sweeps, capsys):
     assert len(sweeps.started) == 2
 
 
-def test_the_importance_of_keys_is_said_when_there_is_enough_to_say(sweeps, capsys):
-    words = ("sweep=optuna", LR, "optimizer.weight_decay=interval(0,0.1)", "sweep.n_trials=8")
-    assert sweeps.here(*words) == 0
-    line = next(one for one in capsys.readouterr().out.splitlines() if one.startswith("importance"))
-    assert line.split()[1] == "optimizer.lr"
+def test_the_importance_of_keys_is_said_when_there_is_enough_to_say(tmp_path):
+    space = [dimension(LR), dimension("optimizer.weight_decay=interval(0,0.1)")]
+    sweep = Sweep(tmp_path / "lr", "lr", "optuna", "val/accuracy", "max", {}, [], "")
+    sweep.folder.mkdir()
+    for number in range(24):
+        rate, decay = 10 ** -(1 + number % 6 / 2), number * 7 % 24 / 240
+        trial = sweep.add([f"optimizer.lr={rate!r}", f"optimizer.weight_decay={decay!r}"])
+        trial.state, trial.value = "finished", 0.9 - 0.1 * (number % 6) + 0.01 * decay
+    study = StudySweep()
+    study.begin(sweep, space)
+    (line,) = study.notes()
+    assert line.startswith(("importance   optimizer.lr 9", "importance   optimizer.lr 100"))
+    assert "over 24 trials" in line
+    del sweep.trials[10:]
+    study.begin(sweep, space)
+    assert study.notes() == []
 
 
 def test_without_optuna_it_is_said_what_to_install(sweeps, capsys, monkeypatch):
