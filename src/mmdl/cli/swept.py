@@ -7,6 +7,9 @@ from typing import Any
 
 from mmdl.cli.bare_words import literal
 
+RESUMING = ("resume", "dry_run", "run.root", "allow_changes")
+"""Keys that count before a sweep that is continued has been found."""
+
 
 def first_trial(verb: str, overrides: Sequence[str], loader: Any = None) -> list[str]:
     """The overrides of a sweep with one value each, and all values in `sweep.space`.
@@ -26,6 +29,9 @@ def first_trial(verb: str, overrides: Sequence[str], loader: Any = None) -> list
     """
     if verb != "sweep":
         return list(overrides)
+    if any(word.startswith("resume=") and word != "resume=null" for word in overrides):
+        # The sweep has all else; what may be changed of it, the command says.
+        return [word for word in overrides if word.lstrip("+").partition("=")[0] in RESUMING]
     from mmdl.sweeps.space import dimension, is_swept
 
     swept = [word for word in overrides if is_swept(word)]

@@ -324,10 +324,12 @@ def dry_run_lines(opened: OpenedSweep) -> list[str]:
     sweep, method = opened.sweep, opened.method
     lines = [f"sweep {sweep.name} ({method.method}), chosen by {sweep.monitor} ({sweep.mode})"]
     if method.method == "grid":
-        width = max((len(trial.run) for trial in sweep.trials), default=0)
+        begun = any(trial.attempts for trial in sweep.trials)
+        cells = [(t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials]
+        widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
         lines += [
-            f"  {trial.run:{width}}  {trial.state if trial.attempts else '':11} {trial.shown}".rstrip()
-            for trial in sweep.trials
+            "  ".join(["", run.ljust(widths[0]), *([state.ljust(widths[1])] if begun else []), shown])
+            for run, state, shown in cells
         ]
     else:
         lines += [f"  {dimension.name}={dimension.text}" for dimension in opened.space]

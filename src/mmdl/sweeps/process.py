@@ -14,6 +14,9 @@ from pathlib import Path
 
 from mmdl.runs.folder import RunFolder
 
+PROGRAM = (sys.executable, "-m", "mmdl")
+"""What trains a trial."""
+
 LOCKS = "locks"
 LOGS = "logs"
 
@@ -84,7 +87,7 @@ class TrialProcess:
                 log.flush()
                 # In a session of its own: Ctrl-C reaches the sweep only, which passes it on once.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "mmdl", *words],
+                    [*PROGRAM, *words],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

@@ -49,8 +49,9 @@ class ProgressLines:
             text = f"{self.sweep.monitor} {trial.value:.4f}"
             rest = ", ".join(part for part in (self._best(), self._left()) if part)
             log.info(
-                "%-12s %s in %s%s",
+                "%-12s trial %d: %s in %s%s",
                 f"  {state}",
+                trial.number,
                 text,
                 duration(trial.seconds),
                 f"; {rest}" if rest else "",

@@ -124,11 +124,14 @@ class Runner:
             words = ["train", *self.flags, f"resume={run.id}", f"run.root={self.root}"]
         else:
             words = self.words(trial)
+        trial.attempts += 1
+        trial.state, trial.error = "running", ""
+        self.sweep.save()  # first: a run whose beginning is not noted would be taken for somebody else's
         started = process.start(words, self._environment(slot))
-        if started:
-            trial.attempts += 1
+        if not started:
+            trial.attempts -= 1
         self._tries[trial.number] = self._tries.get(trial.number, 0) + 1
-        trial.state, trial.error, trial.pid = "running", "", process.pid
+        trial.pid = process.pid
         self._places[slot] = _Place(trial, process)
         self.sweep.save()
         self.lines.started(trial, resumed=run.exists, adopted=not started)

@@ -69,7 +69,7 @@ def _definition_changes(sweep: Sweep, wanted: Sweep) -> list[str]:
         return found
     gone = [word for word in before["overrides"] if word not in after["overrides"]]
     new = [word for word in after["overrides"] if word not in before["overrides"]]
-    return [f"{' '.join(gone) or 'nothing'} -> {' '.join(new) or 'nothing'}"] if gone or new else []
+    return [f"without {word}" for word in gone] + [f"with {word}" for word in new]
 
 
 def _said(value: Any) -> str:

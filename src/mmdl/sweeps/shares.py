@@ -41,10 +41,17 @@ def share(
         return {}
     found: dict[str, str] = {}
     if not any(name in environment for name in THREADS):
-        threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+        threads = max(1, _cpus() // jobs)
         found |= dict.fromkeys(THREADS, str(threads))
     if gpus:
         places = max(1, len(gpus) // devices)
         first = slot % places * devices
         found["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + devices])
     return found
+
+
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
