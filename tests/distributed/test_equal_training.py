@@ -97,6 +97,8 @@ def logged(run, name):
 def compare(one, many):
     assert logged(many, "train/loss") == pytest.approx(logged(one, "train/loss"), rel=2e-5)
     assert len(logged(one, "train/loss")) >= 4
+    assert logged(many, "train/grad_norm") == pytest.approx(logged(one, "train/grad_norm"), rel=1e-4)
+    assert logged(many, "train/samples") == logged(one, "train/samples")
     steps = [json.loads((run / "summary.json").read_text())["steps"]["value"] for run in (one, many)]
     assert steps[0] == steps[1]
     one, many = (load_file(run / "checkpoints" / "final.safetensors") for run in (one, many))

@@ -1,6 +1,7 @@
 import json
 
-from mmdl.runs.jsonl_logger import JsonlLogger, read_metrics
+from mmdl.review.curves import CurveReader
+from mmdl.runs.jsonl_logger import JsonlLogger, note_counts, read_metrics
 
 
 def test_every_line_is_on_disk_at_once_and_valid_json(tmp_path):
@@ -36,3 +37,14 @@ def test_rewinding_drops_what_came_after(tmp_path):
     assert logger.size() == size
     logger.rewind(10 * size)
     assert logger.size() == size
+
+
+def test_figures_stand_with_the_number_of_samples_that_they_were_taken_over(tmp_path):
+    logger = JsonlLogger(tmp_path / "metrics.jsonl")
+    note_counts([object(), logger], {"val/loss": 7, "val/accuracy": 5})
+    logger.log_metrics({"train/loss": 1.0}, step=1)
+    logger.log_metrics({"val/loss": 2.0, "epoch": 0}, step=2)
+    first, second = read_metrics(logger.path)
+    assert "n" not in first
+    assert second["n"] == {"val/loss": 7}
+    assert set(CurveReader(logger.path).read()) == {"train/loss", "val/loss", "epoch"}
