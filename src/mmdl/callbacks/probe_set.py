@@ -76,10 +76,8 @@ class ProbeSet(Callback):
         facts = {"kind": predictions[0].kind, "split": split, "metric": predictions[0].metric}
 
         def write() -> None:
-            pictures = data.pictures(split)
             self.probe.write(trainer.global_step, trainer.current_epoch, records, facts)
-            if pictures is not None:
-                self.probe.add_images(split, records, pictures, self.pixels)
+            self.probe.add_images(split, records, lambda: data.pictures(split), self.pixels)
 
         self._try(write)
 

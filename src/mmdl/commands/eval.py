@@ -3,8 +3,9 @@
 usage: python -m mmdl eval run=RUN|latest [data=NAME] [KEY=VALUE ...]
 
 It prints the figures, and writes predictions per sample (for VQA the official results file too,
-`[{"question_id", "answer"}]`) into the run's folder `predictions/`, and `figures.json`, tables and pictures (for
-classification: confusion matrix, scores a class, calibration, ROC) into `evaluation/`; or both into `output=`.
+`[{"question_id", "answer"}]`) into the run's folder `predictions/`, `figures.json`, tables and pictures (for
+classification: confusion matrix, scores a class, calibration, ROC) into `evaluation/`, and small images of the samples
+into `media/items/`; or all into `output=`.
 
 common overrides:
   split=val                     another split

@@ -86,6 +86,7 @@ class VQABaselines:
         data = context.data
         assert isinstance(data, VQADataModule)
         assert data.vocabulary is not None
+        self._found = {}
         if "train" not in data.datasets:
             return
         train, test = data.dataset("train"), data.dataset(context.split)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +74,18 @@ class ProbeFolder:
                 self._remove(gone["file"])
 
     def add_images(
-        self, name: str, records: Sequence[dict[str, Any]], pictures: ItemPictures, side: int
+        self,
+        name: str,
+        records: Sequence[dict[str, Any]],
+        pictures: Callable[[], ItemPictures | None],
+        side: int,
     ) -> None:
         """Write the images of the records, once; the index names them.
 
         Args:
             name: Of the split.
             records: Theirs.
-            pictures: Of the split.
+            pictures: Gives those of the split.
             side: Longer side in pixels at most.
 
         Raises:
@@ -91,9 +95,12 @@ class ProbeFolder:
         wanted = dict.fromkeys(str(image_key(record)) for record in records)
         if target.index["images"].get(name, {}).keys() >= wanted.keys():
             return
-        rows = {key: row for row, key in enumerate(pictures.keys) if key in wanted}
+        found = pictures()
+        if found is None:
+            return
+        rows = {key: row for row, key in enumerate(found.keys) if key in wanted}
         for key in wanted:
-            image = pictures.small(rows[key], side) if key in rows else None
+            image = found.small(rows[key], side) if key in rows else None
             if image is not None and not target.add(key, image):
                 break
         target.finish(left_out=len(wanted) - len(target.entries))

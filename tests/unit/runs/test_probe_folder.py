@@ -102,12 +102,12 @@ def test_images_are_written_once_and_stay_in_the_index(tmp_path: Path) -> None:
     pictures = ItemPictures(["c", "a", "b"], None, pixels)
     probe = ProbeFolder(tmp_path, 5, 1e6)
     probe.write(1, 0, records(1), FACTS)
-    probe.add_images("val", records(1), pictures, 4)
+    probe.add_images("val", records(1), lambda: pictures, 4)
     first = json.loads((tmp_path / "index.json").read_text())["images"]["val"]
     assert list(first) == ["a", "b"]
     assert first["a"]["width"] == 4
     assert (tmp_path / first["b"]["file"]).is_file()
     probe.write(2, 0, records(2), FACTS)
-    probe.add_images("val", records(2), ItemPictures([], None, None), 4)
+    probe.add_images("val", records(2), lambda: ItemPictures([], None, None), 4)
     assert json.loads((tmp_path / "index.json").read_text())["images"]["val"] == first
     assert kept(tmp_path) == [1, 2]
