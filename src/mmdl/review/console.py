@@ -70,11 +70,15 @@ def _row(one: Entrant, runs: dict[str, RunView]) -> list[str]:
         score_text(one),
         f"{one.n:,}" if one.n is not None else NO_VALUE,
         str(len(one.runs)) if not one.baseline else "",
-        duration(_mean(seconds)) if seconds else NO_VALUE if not one.baseline else "",
+        _time(_mean(seconds)) if seconds else NO_VALUE if not one.baseline else "",
         _amount(one.samples, one),
         _amount(one.flops, one),
         "" if one.baseline else ", ".join(states),
     ]
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
 
 
 def _mean(values: Sequence[float]) -> float:

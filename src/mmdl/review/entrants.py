@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmdl.review.model import Entrant, RunView
+from mmdl.review.scored import Scored
 from mmdl.runs.computed import computed
 
 
@@ -21,13 +22,15 @@ class Competitor:
         entrant: What the views of a review show of it.
         views: Its runs; of a baseline, the runs that it was trained beside.
         repeats: Runs with the seed of another of its runs: they count once, and are not among the runs of the entrant.
-        of: Label of the entrant whose baseline it is, or empty.
+        of: Labels of the entrants whose baseline it is; empty for others.
+        scored: Its scores on the items, once they are read; or why there are none.
     """
 
     entrant: Entrant
     views: list[RunView]
     repeats: list[RunView] = field(default_factory=list)
-    of: str = ""
+    of: tuple[str, ...] = ()
+    scored: Scored | str = "not read"
 
     @property
     def label(self) -> str:
