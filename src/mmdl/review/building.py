@@ -120,8 +120,12 @@ def _words(one: Competitor) -> Words:
         name = f"{spoken(entrant.baseline)} baseline"
         long = f"the {name} of {one.of[0]}" if len(one.of) == 1 else f"the {name}"
         return Words(long, kind, one.of, f"its {name}")
-    count = len(entrant.runs)
-    return Words(one.label + (f" ({count} seeds)" if count > 1 else ""), kind)
+    count, there = (
+        len(entrant.runs),
+        len(entrant.runs) if isinstance(one.scored, str) else len(one.scored.runs),
+    )
+    seeds = f"{count} seeds" if there == count else f"{there} of {count} seeds"
+    return Words(f"{one.label} ({seeds})" if count > 1 else one.label, kind)
 
 
 def _ordered(everyone: list[Competitor]) -> list[Entrant]:

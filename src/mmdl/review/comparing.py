@@ -10,7 +10,7 @@ from mmdl.metrics.paired_bootstrap import paired_bootstrap_interval
 from mmdl.metrics.paired_permutation import paired_permutation_test
 from mmdl.metrics.seeds_and_items import runs_difference
 from mmdl.review.baselines import CHANCE
-from mmdl.review.entrants import Competitor
+from mmdl.review.entrants import Competitor, differ_in_name_only
 from mmdl.review.model import Comparison, SignificanceTest
 from mmdl.review.scored import Scored, aligned
 
@@ -21,6 +21,10 @@ MANY_ITEMS = 20_000
 RESAMPLES = 5000
 RESAMPLES_OF_MANY = 2000
 
+SAME_BUT_NAME = (
+    "their configurations differ in nothing but the name and the seed: "
+    "unless code or data differ, the seed makes this"
+)
 ONE_RUN = "one run each: how much of the difference the seed makes is not known"
 
 
@@ -78,6 +82,8 @@ def compare(first: Competitor, second: Competitor) -> Comparison:
         _over_items(found, a, b, clusters)
         if not (first.of or second.of):
             found.caveats.append(ONE_RUN)
+    if not (first.of or second.of) and differ_in_name_only(first, second):
+        found.caveats.append(SAME_BUT_NAME)
     if is_number:  # nothing is right or wrong in it
         found.tests, found.counts = found.tests[:1], None
     return found

@@ -68,6 +68,14 @@ def test_three_seeds_against_their_baselines(tmp_path, folders):
     assert review.comparisons[0].tests[0].name == "t test over seeds and items"
 
 
+def test_seeds_without_predictions_are_not_counted(tmp_path, folders):
+    paths = [folders.vqa(tmp_path, f"s{seed}", items=300, seed=seed, images=False) for seed in range(3)]
+    (paths[2] / "predictions" / "test.jsonl").unlink()
+    review = build_review(paths)
+    assert verdicts(review)[0].startswith("vqa (2 of 3 seeds) is better than its question-only baseline")
+    assert "s2: no test predictions (predictions/test.jsonl is missing)" in review.comparisons[0].caveats
+
+
 def test_the_best_on_validation_meets_the_others(tmp_path, folders):
     shares = {"low": (0.5, 0.1), "high": (0.9, 0.2), "chosen": (0.7, 0.3)}
     paths = [

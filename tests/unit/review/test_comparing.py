@@ -106,6 +106,17 @@ def test_items_without_a_reference_are_left_out(tmp_path, folders):
     assert _compared(*paths).n == 49
 
 
+def test_another_name_alone_is_said(tmp_path, folders):
+    paths = [folders.vqa(tmp_path, name, items=30, seed=n, images=False) for n, name in enumerate("ab")]
+    config = yaml.safe_load((paths[1] / "config.yaml").read_text())
+    (paths[1] / "config.yaml").write_text(yaml.safe_dump(config | {"name": "mine"}))
+    assert (
+        _compared(*paths)
+        .caveats[-1]
+        .startswith("their configurations differ in nothing but the name and the seed")
+    )
+
+
 def test_retrieval_is_compared_query_by_query(tmp_path, folders):
     found = _compared(
         folders.retrieval(tmp_path, "a", right=0.9), _set(folders.retrieval(tmp_path, "b", right=0.2), 9)
