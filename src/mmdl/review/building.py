@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from mmdl.metrics.bootstrap import bootstrap_interval
-from mmdl.review.baselines import spoken
+from mmdl.review.baselines import CHANCE, merge_equal, spoken
 from mmdl.review.comparing import compare
 from mmdl.review.differences import config_differences
 from mmdl.review.entrants import Competitor, code_of, fold, settle
 from mmdl.review.model import Comparison, Entrant, Review
 from mmdl.review.pairing import Pairing, pair_up, validated
 from mmdl.review.progress import said_of_unfinished
-from mmdl.review.scored import Scored, read_scored
+from mmdl.review.scored import constant, read_scored
 from mmdl.review.seed_spread import seed_comparisons
 from mmdl.review.verdicts import Words, judge
 from mmdl.review.views import read_runs
@@ -41,18 +41,19 @@ def build_review(runs: Sequence[Path], against: str | None = None) -> Review:
     """
     review = Review(read_runs(runs), made=time.strftime("%Y-%m-%dT%H:%M:%S%z"))
     pairing = pair_up(fold(review.runs), against)
+    for one in [*pairing.main, *pairing.baselines]:
+        one.scored = read_scored(one.views, one.entrant.metric, one.entrant.baseline)
+    pairing = _settled(pairing)
     everyone = [*pairing.main, *pairing.baselines]
-    scored = {one.label: read_scored(one.views, one.entrant.metric, one.entrant.baseline) for one in everyone}
     for one in everyone:
-        review.notes += _complete(one, scored[one.label])
-    for first, second in pairing.pairs:
-        review.comparisons.append(compare(first, second, scored[first.label], scored[second.label]))
+        review.notes += _complete(one)
+    review.comparisons = [compare(first, second) for first, second in pairing.pairs]
     review.comparisons += [_of_two_metrics(first, second) for first, second in pairing.other_metrics]
-    judge(review.comparisons, {one.label: _words(one, scored[one.label]) for one in everyone})
+    judge(review.comparisons, {one.label: _words(one) for one in everyone})
     for one in pairing.main:
-        review.comparisons += seed_comparisons(one, scored[one.label])
+        review.comparisons += seed_comparisons(one)
     told = {caveat for found in review.comparisons for caveat in found.caveats}
-    left = [note for found in scored.values() if not isinstance(found, str) for note in found.notes]
+    left = [note for one in everyone if not isinstance(one.scored, str) for note in one.scored.notes]
     review.notes += [note for note in dict.fromkeys(left) if note not in told]
     review.entrants = _ordered(everyone)
     differences = config_differences(review.runs)
@@ -64,9 +65,23 @@ def build_review(runs: Sequence[Path], against: str | None = None) -> Review:
     return review
 
 
-def _complete(one: Competitor, scored: Scored | str) -> list[str]:
+def _settled(pairing: Pairing) -> Pairing:
+    """With the scores of chance levels, and equal baselines as one."""
+    by_label = {one.label: one for one in pairing.main}
+    for one in pairing.baselines:
+        parent, value = by_label[one.of[0]].scored, one.entrant.mean
+        if one.entrant.baseline == CHANCE and value is not None and not isinstance(parent, str):
+            one.scored = constant(parent, value)
+    stands = merge_equal(pairing.baselines)
+    pairs = [(stands.get(id(one), one), stands.get(id(other), other)) for one, other in pairing.pairs]
+    kept = [one for one in pairing.baselines if stands[id(one)] is one]
+    references = [stands.get(id(one), one) for one in pairing.references]
+    return pairing._replace(baselines=kept, pairs=pairs, references=references)
+
+
+def _complete(one: Competitor) -> list[str]:
     """Fill in what the summary of an entrant leaves open from its items; notes where the two disagree."""
-    entrant = one.entrant
+    entrant, scored = one.entrant, one.scored
     if isinstance(scored, str) or f"{scored.items.split}/{scored.items.metric}" != entrant.metric:
         return []
     means = dict(zip(scored.runs, np.nanmean(scored.scores, axis=1).tolist(), strict=True))
@@ -76,7 +91,8 @@ def _complete(one: Competitor, scored: Scored | str) -> list[str]:
     there = np.isfinite(scored.scores[0])
     if entrant.n is None:
         entrant.n = int(there.sum())
-    if len(entrant.values) == 1 and len(scored.runs) == 1 and entrant.ci95 is None:
+    is_sample = entrant.baseline != CHANCE and len(entrant.values) == 1 and len(scored.runs) == 1
+    if is_sample and entrant.ci95 is None:
         clusters = scored.items.clusters
         kept = None if clusters is None else np.asarray(clusters)[there]
         entrant.ci95 = bootstrap_interval(scored.scores[0][there], clusters=kept)
@@ -98,13 +114,18 @@ def _of_two_metrics(first: Competitor, second: Competitor) -> Comparison:
     return Comparison(one.label, other.label, one.runs, other.runs, one.metric, "", refused=refused)
 
 
-def _words(one: Competitor, scored: Scored | str) -> Words:
-    entrant, kind = one.entrant, "" if isinstance(scored, str) else scored.items.kind
+def _words(one: Competitor) -> Words:
+    entrant, kind = one.entrant, "" if isinstance(one.scored, str) else one.scored.items.kind
     if entrant.baseline:
         name = f"{spoken(entrant.baseline)} baseline"
-        return Words(f"the {name} of {one.of}", kind, one.of, f"its {name}")
-    count = len(entrant.runs)
-    return Words(one.label + (f" ({count} seeds)" if count > 1 else ""), kind)
+        long = f"the {name} of {one.of[0]}" if len(one.of) == 1 else f"the {name}"
+        return Words(long, kind, one.of, f"its {name}")
+    count, there = (
+        len(entrant.runs),
+        len(entrant.runs) if isinstance(one.scored, str) else len(one.scored.runs),
+    )
+    seeds = f"{count} seeds" if there == count else f"{there} of {count} seeds"
+    return Words(f"{one.label} ({seeds})" if count > 1 else one.label, kind)
 
 
 def _ordered(everyone: list[Competitor]) -> list[Entrant]:

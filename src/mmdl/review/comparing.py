@@ -9,7 +9,8 @@ from mmdl.metrics.mcnemar import mcnemar
 from mmdl.metrics.paired_bootstrap import paired_bootstrap_interval
 from mmdl.metrics.paired_permutation import paired_permutation_test
 from mmdl.metrics.seeds_and_items import runs_difference
-from mmdl.review.entrants import Competitor
+from mmdl.review.baselines import CHANCE
+from mmdl.review.entrants import Competitor, differ_in_name_only
 from mmdl.review.model import Comparison, SignificanceTest
 from mmdl.review.scored import Scored, aligned
 
@@ -20,21 +21,24 @@ MANY_ITEMS = 20_000
 RESAMPLES = 5000
 RESAMPLES_OF_MANY = 2000
 
+SAME_BUT_NAME = (
+    "their configurations differ in nothing but the name and the seed: "
+    "unless code or data differ, the seed makes this"
+)
 ONE_RUN = "one run each: how much of the difference the seed makes is not known"
 
 
-def compare(first: Competitor, second: Competitor, one: Scored | str, other: Scored | str) -> Comparison:
+def compare(first: Competitor, second: Competitor) -> Comparison:
     """Compare two entrants; the verdict is left to `verdicts.judge`, which knows how many comparisons there are.
 
     Args:
-        first: An entrant.
+        first: An entrant with its scores.
         second: Another one.
-        one: Scores of the first, or why there are none.
-        other: Scores of the second.
 
     Returns:
         The comparison; `refused` is set where scores are not of the same items.
     """
+    one, other = first.scored, second.scored
     found = Comparison(
         first.label,
         second.label,
@@ -46,8 +50,9 @@ def compare(first: Competitor, second: Competitor, one: Scored | str, other: Sco
     if isinstance(one, str) or isinstance(other, str):
         found.refused = "; ".join(side for side in (one, other) if isinstance(side, str))
         means = (first.entrant.mean, second.entrant.mean)
-        if second.of == first.label and means[0] is not None and means[1] is not None:
-            found.refused += f" (by their summaries {means[0]:.3f} and {means[1]:.3f})"
+        if first.label in second.of and means[0] is not None and means[1] is not None:
+            found.refused = "no predictions of the baseline were kept; by the summary they score "
+            found.refused += f"{means[0]:.3f} and {means[1]:.3f}"
         return found
     found.first_runs, found.second_runs = one.runs, other.runs
     scores = _same_items(found, one, other)
@@ -70,12 +75,17 @@ def compare(first: Competitor, second: Competitor, one: Scored | str, other: Sco
         found.caveats.append(
             f"{first.entrant.metric} is no mean over items: they are compared by {found.metric}"
         )
+    is_number = second.entrant.baseline == CHANCE
     if max(len(left), len(right)) > 1:
         _over_seeds(found, left, right, clusters)
     else:
         _over_items(found, a, b, clusters)
         if not (first.of or second.of):
             found.caveats.append(ONE_RUN)
+    if not (first.of or second.of) and differ_in_name_only(first, second):
+        found.caveats.append(SAME_BUT_NAME)
+    if is_number:  # nothing is right or wrong in it
+        found.tests, found.counts = found.tests[:1], None
     return found
 
 
@@ -157,6 +167,11 @@ def _over_seeds(
     found.tests[1] = found.tests[1]._replace(
         name="paired permutation, items only", detail=f"{found.tests[1].detail}, of the means over runs"
     )
+    if over.error_of_seeds > over.error_of_items:
+        found.caveats.append(
+            f"seeds make most of the width of this interval (standard error {over.error_of_seeds:.4f}, of items "
+            f"{over.error_of_items:.4f}): more seeds would narrow it"
+        )
     single = found.first if len(left) == 1 else found.second if len(right) == 1 else ""
     if single:
         found.caveats.append(f"{single} is one run: its seeds are taken to vary as those of the other do")

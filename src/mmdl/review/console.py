@@ -14,6 +14,10 @@ MOST_ROWS = 40
 MOST_KEYS = 15
 MOST_VERDICTS = 20
 MOST_SPREADS = 3
+MOST_SETTINGS = 3
+LEFT = (0, 1, 7, 8)
+"""Columns of the table that begin at the left."""
+
 NO_VALUE = "-"
 
 
@@ -44,18 +48,18 @@ def _block(title: str, found: Sequence[str], most: int = MOST_VERDICTS) -> Itera
 
 def _table(review: Review) -> Iterator[str]:
     runs = {run.id: run for run in review.runs}
-    columns = ["", "score", "n", "runs", "time", "samples", "FLOPs", "state"]
+    columns = ["", "score", "n", "runs", "time", "samples", "FLOPs", "state", "settings"]
     shown = 0
     for metric, group in groupby(review.entrants, key=lambda one: one.metric):
         entrants = list(group)
         if shown:
             yield ""
-        rows = [_row(one, runs) for one in entrants[: max(3, MOST_ROWS - shown)]]
+        rows = [[*_row(one, runs), _settings(one, review)] for one in entrants[: max(3, MOST_ROWS - shown)]]
         head = [metric or "no metric", *columns[1:]]
         widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
         kept = [c for c in range(len(head)) if c == 0 or any(row[c] not in ("", NO_VALUE) for row in rows)]
         for row in [head, *rows]:
-            cells = [row[c].ljust(widths[c]) if c in (0, 1, 7) else row[c].rjust(widths[c]) for c in kept]
+            cells = [row[c].ljust(widths[c]) if c in LEFT else row[c].rjust(widths[c]) for c in kept]
             yield "  ".join(cells).rstrip()
         if len(entrants) > len(rows):
             yield f"and {len(entrants) - len(rows):,} more; all are on the page"
@@ -70,11 +74,25 @@ def _row(one: Entrant, runs: dict[str, RunView]) -> list[str]:
         score_text(one),
         f"{one.n:,}" if one.n is not None else NO_VALUE,
         str(len(one.runs)) if not one.baseline else "",
-        duration(_mean(seconds)) if seconds else NO_VALUE if not one.baseline else "",
+        _time(_mean(seconds)) if seconds else NO_VALUE if not one.baseline else "",
         _amount(one.samples, one),
         _amount(one.flops, one),
         "" if one.baseline else ", ".join(states),
     ]
+
+
+def _settings(one: Entrant, review: Review) -> str:
+    """The keys that tell entrants apart, where they are few and the label does not say them."""
+    keys = [difference for difference in review.differences if difference.key != "seed"]
+    if one.baseline or not one.runs or not 1 <= len(keys) <= MOST_SETTINGS:
+        return ""
+    found = {d.key.rpartition(".")[2]: d.values.get(one.runs[0], "") for d in keys}
+    words = [f"{key}={value if len(value) <= 24 else value[:23] + '…'}" for key, value in found.items()]
+    return " ".join(word for word in words if word not in one.label.split())
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
 
 
 def _mean(values: Sequence[float]) -> float:

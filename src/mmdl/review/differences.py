@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmdl.review.model import Difference, RunView
-from mmdl.runs.computed import NOT_COMPUTED
+from mmdl.runs.computed import computed
 from mmdl.runs.redact import redact
 
 MOST_KEYS = 60
@@ -27,16 +27,16 @@ class Differences(NamedTuple):
 
 
 def config_differences(runs: Sequence[RunView], most: int = MOST_KEYS) -> Differences:
-    """The keys whose values differ, but for what a run has of its own: its id, folders and loggers.
+    """The keys whose values differ, but for those that don't change what is computed: id, folders, loggers, observers.
 
-    Seeds below the top level follow the one there, and are left out. A run whose configuration can't be read is not
-    looked at.
+    Of seeds only the one at the top is looked at, which the others follow. A run whose configuration can't be read is
+    passed over.
 
     Args:
         runs: With unique ids.
         most: How many are kept.
     """
-    leaves = {run.id: dict(_leaves(redact(run.config))) for run in runs if run.config}
+    leaves = {run.id: dict(_leaves(redact(_looked_at(run.config)))) for run in runs if run.config}
     keys = dict.fromkeys(key for found in leaves.values() for key in found)
     differing = []
     for key in keys:
@@ -51,12 +51,16 @@ def config_differences(runs: Sequence[RunView], most: int = MOST_KEYS) -> Differ
     return Differences(kept, len(differing) - len(kept))
 
 
+def _looked_at(config: Mapping[str, Any]) -> dict[str, Any]:
+    seed = {"seed": config["seed"]} if "seed" in config else {}
+    return {**seed, **computed(config)}
+
+
 def _leaves(config: Any, path: str = "") -> Iterator[tuple[str, str]]:
     if isinstance(config, Mapping) and (config or not path):
         for key, value in config.items():
-            if (key in NOT_COMPUTED and not (key == "seed" and not path)) or key == "_partial_":
-                continue
-            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+            if key != "_partial_":
+                yield from _leaves(value, f"{path}.{key}" if path else str(key))
     else:
         yield path, config if isinstance(config, str) else json.dumps(config, ensure_ascii=False, default=str)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmdl.review.model import Entrant, RunView
+from mmdl.review.scored import Scored
 from mmdl.runs.computed import computed
 
 
@@ -21,13 +22,15 @@ class Competitor:
         entrant: What the views of a review show of it.
         views: Its runs; of a baseline, the runs that it was trained beside.
         repeats: Runs with the seed of another of its runs: they count once, and are not among the runs of the entrant.
-        of: Label of the entrant whose baseline it is, or empty.
+        of: Labels of the entrants whose baseline it is; empty for others.
+        scored: Its scores on the items, once they are read; or why there are none.
     """
 
     entrant: Entrant
     views: list[RunView]
     repeats: list[RunView] = field(default_factory=list)
-    of: str = ""
+    of: tuple[str, ...] = ()
+    scored: Scored | str = "not read"
 
     @property
     def label(self) -> str:
@@ -63,21 +66,31 @@ def _key(run: RunView) -> str:
 
 
 def _told_apart(group: list[RunView]) -> list[list[RunView]]:
-    """The runs of one configuration, by code and data if a seed occurs with several of them."""
-    marks: dict[Any, set[str]] = {}
-    for run in group:
-        marks.setdefault(run.seed, set()).add(_mark(run))
-    if all(len(found) == 1 for found in marks.values()):
-        return [group]
-    return [[run for run in group if _mark(run) == mark] for mark in dict.fromkeys(map(_mark, group))]
+    """The runs of one configuration, by code, or by training data, if a seed has scores with several of them."""
+    tested = [run for run in group if _score(run) is not None]
+    for mark in (code_of, _data):
+        seeds: dict[Any, set[str]] = {}
+        for run in tested:
+            seeds.setdefault(run.seed, set()).add(mark(run))
+        if any(len(found) > 1 for found in seeds.values()):
+            parts: dict[str, list[RunView]] = {mark(run): [] for run in tested}
+            first = next(iter(parts))
+            for run in group:
+                parts.get(mark(run), parts[first]).append(run)
+            return list(parts.values())
+    return [group]
 
 
-def _mark(run: RunView) -> str:
-    commits = []
-    for name in ("git", "mmdl_git"):
-        found = run.manifest.get(name)
-        commits.append(found.get("commit") if isinstance(found, dict) else None)
-    return json.dumps([commits, run.manifest.get("data")], sort_keys=True, default=str)
+def _data(run: RunView) -> str:
+    return json.dumps(run.manifest.get("data"), sort_keys=True, default=str)
+
+
+def differ_in_name_only(first: Competitor, second: Competitor) -> bool:
+    """Whether the runs of two entrants compute the same, whatever they are called."""
+    one, other = (computed(side.views[0].config) for side in (first, second))
+    if not (one and other):
+        return False
+    return bool({**one, "name": ""} == {**other, "name": ""})
 
 
 def code_of(run: RunView) -> str:
@@ -89,9 +102,8 @@ def code_of(run: RunView) -> str:
 def _competitor(group: list[RunView]) -> Competitor:
     views: list[RunView] = []
     repeats: list[RunView] = []
-    for run in sorted(
-        group, key=lambda run: _score(run) is None
-    ):  # a run that was repeated after it was killed
+    # first those with a score: a run may have been repeated after it was killed
+    for run in sorted(group, key=lambda run: _score(run) is None):
         again = any(run.seed is not None and run.seed == other.seed for other in views)
         (repeats if again else views).append(run)
     order = {run.id: number for number, run in enumerate(group)}

@@ -71,7 +71,7 @@ def pair_up(main: list[Competitor], against: str | None) -> Pairing:
         others = [(references[0], other) for other in references[1:]]
     by_label = {one.label: one for one in main}
     met = {(one.label, other.label) for one, other in pairs} | {(two.label, one.label) for one, two in pairs}
-    pairs += [(by_label[b.of], b) for b in baselines if (b.of, b.label) not in met]
+    pairs += [(by_label[of], b) for b in baselines for of in b.of if (of, b.label) not in met]
     return Pairing(main, baselines, references, pairs, others, against is not None, len(main) - len(chosen))
 
 

@@ -51,14 +51,18 @@ def items_name(run: RunView, metric: str, baseline: str = "") -> str:
 
 
 def baseline_names(run: RunView) -> list[str]:
-    """Names of the baselines of a run: those with predictions, and those with a figure."""
-    split = run.metric.partition("/")[0] or "test"
-    start = f"{split}_baseline_"
+    """Names of the baselines of a run: those with predictions, and those with a figure of the run's metric."""
+    split, _, metric = run.metric.partition("/")
+    start = f"{split or 'test'}_baseline_"
     files = [name.removeprefix(start) for name in list_items(run.path) if name.startswith(start)]
     plain = [name.removesuffix("_text_to_image").removesuffix("_image_to_text") for name in files]
+    ends = f"/{metric}"
     figures = [
-        name.split("/")[1] for name in run.summary if name.startswith("baseline/") and name.count("/") > 1
+        name.removeprefix("baseline/").removesuffix(ends)
+        for name, figure in run.summary.items()
+        if name.startswith("baseline/") and name.endswith(ends) and figure.value is not None
     ]
+    figures = [name for name in figures if "/" not in name]
     return list(dict.fromkeys([*plain, *figures]))
 
 
@@ -98,6 +102,16 @@ def read_scored(views: Sequence[RunView], metric: str, baseline: str = "") -> Sc
     if first is None:
         return "; ".join(said)
     return Scored(first, np.stack(rows), runs, notes + said)
+
+
+def constant(scored: Scored, value: float) -> Scored:
+    """A chance level as scores on the items of an entrant: it is known without predictions.
+
+    Args:
+        scored: Of the entrant.
+        value: Expected score of every item.
+    """
+    return scored._replace(scores=np.full_like(scored.scores, value), notes=[])
 
 
 def _reason(run: RunView, found: str, baseline: str) -> str:

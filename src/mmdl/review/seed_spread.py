@@ -17,17 +17,16 @@ OF_ITEMS = "the interval and the tests are over the items of two runs, not over 
 ENDS = "the best and the worst of several runs: no test, since they were chosen for being far apart"
 
 
-def seed_comparisons(competitor: Competitor, scored: Scored | str) -> list[Comparison]:
+def seed_comparisons(competitor: Competitor) -> list[Comparison]:
     """The best run of an entrant against its worst, and runs against those that repeat them.
 
     Args:
-        competitor: An entrant.
-        scored: Its scores, or why there are none.
+        competitor: An entrant with its scores.
 
     Returns:
         None, one or several comparisons; no difference is shown in any of them.
     """
-    found = []
+    found, scored = [], competitor.scored
     if not isinstance(scored, str) and len(scored.runs) > 1:
         order = np.argsort(-np.nanmean(scored.scores, axis=1), kind="stable")
         views = {run.id: run for run in competitor.views}
@@ -54,11 +53,12 @@ def _one(scored: Scored, row: int) -> Scored:
 def _pair(
     competitor: Competitor, first: RunView, one: Scored | str, second: RunView, other: Scored | str
 ) -> Comparison:
+    metric = competitor.entrant.metric
     sides = [
-        Competitor(Entrant(run.id, [run.id], metric=competitor.entrant.metric), [run])
-        for run in (first, second)
+        Competitor(Entrant(run.id, [run.id], metric=metric), [run], scored=scored)
+        for run, scored in ((first, one), (second, other))
     ]
-    found = compare(sides[0], sides[1], one, other)
+    found = compare(sides[0], sides[1])
     found.caveats = [OF_ITEMS]
     return found
 

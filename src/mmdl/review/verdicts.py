@@ -28,13 +28,13 @@ class Words(NamedTuple):
     Attributes:
         name: Such as `vqa (3 seeds)`, or `the question-only baseline of vqa`.
         kind: Of its items; empty where unknown.
-        of: Label of the entrant whose baseline it is, or empty.
+        of: Labels of the entrants whose baseline it is.
         short: Beside that entrant: `its question-only baseline`.
     """
 
     name: str
     kind: str = ""
-    of: str = ""
+    of: tuple[str, ...] = ()
     short: str = ""
 
 
@@ -66,7 +66,7 @@ def judge(comparisons: Sequence[Comparison], words: Mapping[str, Words]) -> None
 
 def _pair(found: Comparison, words: Mapping[str, Words]) -> tuple[str, str]:
     first, second = (words.get(label, Words(label)) for label in (found.first, found.second))
-    return first.name, second.short if second.of == found.first else second.name
+    return first.name, second.short if found.first in second.of else second.name
 
 
 def _sentence(found: Comparison, words: Mapping[str, Words], p: float, count: int) -> str:

@@ -31,6 +31,7 @@ OBSERVERS = frozenset(
         "gradient_norms",
         "inside",
         "learning_curves",
+        "probe_set",
         "progress",
         "watchdog",
     }

@@ -68,6 +68,14 @@ def test_three_seeds_against_their_baselines(tmp_path, folders):
     assert review.comparisons[0].tests[0].name == "t test over seeds and items"
 
 
+def test_seeds_without_predictions_are_not_counted(tmp_path, folders):
+    paths = [folders.vqa(tmp_path, f"s{seed}", items=300, seed=seed, images=False) for seed in range(3)]
+    (paths[2] / "predictions" / "test.jsonl").unlink()
+    review = build_review(paths)
+    assert verdicts(review)[0].startswith("vqa (2 of 3 seeds) is better than its question-only baseline")
+    assert "s2: no test predictions (predictions/test.jsonl is missing)" in review.comparisons[0].caveats
+
+
 def test_the_best_on_validation_meets_the_others(tmp_path, folders):
     shares = {"low": (0.5, 0.1), "high": (0.9, 0.2), "chosen": (0.7, 0.3)}
     paths = [
@@ -135,7 +143,34 @@ def test_older_runs_keep_no_predictions_of_baselines(tmp_path, folders):
     review = build_review([path])
     baseline = next(entrant for entrant in review.entrants if entrant.baseline)
     assert (baseline.mean, baseline.ci95, baseline.n) == (0.25, (0.1, 0.4), 30)
-    assert "no predictions of this baseline were kept (by their summaries 0." in verdicts(review)[0]
+    assert verdicts(review)[0] == (
+        "a and its question-only baseline are not compared: no predictions of the baseline were kept; "
+        "by the summary they score 0.733 and 0.250"
+    )
+
+
+def test_a_baseline_that_is_the_same_for_all_is_there_once(tmp_path, folders):
+    paths = [change(folders.vqa(tmp_path, name, 60, images=False), lr=n) for n, name in enumerate("ab")]
+    review = build_review(paths)
+    assert [entrant.label for entrant in review.entrants if entrant.baseline] == ["question-only baseline"]
+    met = [(found.first, found.second) for found in review.comparisons]
+    assert met == [("a", "b"), ("a", "question-only baseline"), ("b", "question-only baseline")]
+    assert "b is better than its question-only baseline by" in verdicts(review)[2]
+    asked = build_review(paths, against="a: question-only baseline")
+    assert [found.first for found in asked.comparisons].count("question-only baseline") == 2
+
+
+def test_the_chance_level_needs_no_predictions(tmp_path, folders):
+    path = folders.retrieval(tmp_path, "a", images=60, right=0.6)
+    figure = {"value": 1 / 60, "n": 120, "ci95": None}
+    change(path, "summary.json", **{"baseline/chance/text_to_image/recall@1": figure})
+    review = build_review([path])
+    [found] = review.comparisons
+    assert found.verdict.startswith("a is better than its chance baseline by 0.")
+    assert found.verdict.endswith(", 120 queries in 60 images)")
+    assert found.values[1] == pytest.approx(1 / 60)
+    assert (len(found.tests), found.counts) == (1, None)
+    assert [entrant.ci95 is None for entrant in review.entrants] == [False, True]
 
 
 def test_predictions_of_another_evaluation_are_noticed(tmp_path, folders):

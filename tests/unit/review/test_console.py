@@ -32,6 +32,15 @@ def test_keys_are_grouped_by_value():
     assert shown == ["", "differing keys", "  optimizer.lr: 0.1 (5 runs), 0.2 (r5, r6)"]
 
 
+def test_few_settings_stand_in_the_table():
+    entrants = [Entrant(f"lr-{n}", [f"lr-{n}"], metric="m") for n in (1, 2)]
+    differences = [Difference("optimizer.lr", {"lr-1": "0.1", "lr-2": "0.2"})]
+    shown = list(lines(Review([], entrants, differences=differences)))
+    assert [line.split()[-1] for line in shown[:3]] == ["settings", "lr=0.1", "lr=0.2"]
+    many = [Difference(f"k{n}", {"lr-1": "1", "lr-2": "2"}) for n in range(4)]
+    assert "settings" not in next(lines(Review([], entrants, differences=many)))
+
+
 def test_text_of_runs_does_not_steer_the_terminal(tmp_path):
     run = RunView(tmp_path, "a", gaps=["\x1b[2Jgone\n", "\u202efdp"])
     shown = list(lines(Review([run], [Entrant("\x1b]0;title\x07", ["a"], metric="m")])))

@@ -73,6 +73,21 @@ def test_the_same_seed_with_other_code_is_a_comparison_of_code(add):
     assert [found.entrant.runs for found in fold(read_runs([paths[0], paths[3]]))] == [["x0", "y1"]]
 
 
+def test_a_run_without_a_score_tells_no_code_apart(add):
+    paths = [add("x0", 0, value=None, commit="1"), add("y0", 0, commit="2"), add("z1", 1, commit="3")]
+    [found] = fold(read_runs(paths))
+    assert found.entrant.runs == ["y0", "z1"]
+    assert [run.id for run in found.repeats] == ["x0"]
+
+
+def test_the_same_seed_on_other_training_data_is_a_comparison_of_data(add):
+    paths = [add("x0", 0), add("x1", 1), add("y0", 0)]
+    manifest = json.loads((paths[2] / "manifest.json").read_text())
+    manifest["data"]["train"] = "other"
+    (paths[2] / "manifest.json").write_text(json.dumps(manifest))
+    assert [found.entrant.runs for found in fold(read_runs(paths))] == [["x0", "x1"], ["y0"]]
+
+
 def test_labels_are_unique_and_say_what_differs(add):
     paths = [add(f"l{lr}s{seed}", seed, lr=lr) for lr in (0.1, 0.2) for seed in (0, 1)]
     paths += [add("single", lr=0.3)]
