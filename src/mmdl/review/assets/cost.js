@@ -36,7 +36,7 @@
     const step = TIMES.find((time) => (high - low) / time <= most) ?? 864000;
     const found = [];
     for (let n = Math.ceil(low / step); n * step <= high; n++) if (n) found.push(n * step);
-    return found;
+    return found.length > 1 ? found : ticks(low, high, most).found;
   };
 
   const logTicks = (low, high) => {

@@ -14,12 +14,13 @@
   };
 
   // As the page writes figures elsewhere: four decimals, whole numbers whole.
-  const words = (value) => {
+  const words = (value, figure) => {
     if (value == null) return "not a number";
-    if (Number.isInteger(value)) return value.toLocaleString("en-US");
     const size = Math.abs(value);
+    if (size >= 1e9) return value.toExponential(3).replace("e+", "e");
+    if (Number.isInteger(value) && !(figure.better && size <= 1)) return value.toLocaleString("en-US");
     if (size >= 1000) return value.toLocaleString("en-US", { maximumFractionDigits: 1 });
-    return size >= 1e-3 ? value.toFixed(4) : mmdl.number(value, 3);
+    return size >= 1e-3 || size === 0 ? value.toFixed(4) : mmdl.number(value, 3);
   };
 
   const best = (figure) => {
@@ -33,7 +34,7 @@
     const cell = figure.cells[run];
     if (!cell) return element("td", "number missing", "–");
     const [value, n, low, high] = cell;
-    const part = element("td", value == null ? "number missing" : "number", words(value));
+    const part = element("td", value == null ? "number missing" : "number", words(value, figure));
     if (value != null && value === figure.best) {
       part.classList.add("best");
       part.title = "the best of these runs";

@@ -107,12 +107,22 @@
   addEventListener("resize", measure);
   measure();
 
+  // On paper all is unfolded, and dark on white.
   let opened = [];
+  let theme;
+  const paint = (value) => {
+    if (value) document.documentElement.dataset.theme = value;
+    else delete document.documentElement.dataset.theme;
+    dispatchEvent(new Event("themechange"));
+  };
   addEventListener("beforeprint", () => {
+    theme = document.documentElement.dataset.theme;
+    paint("light");
     opened = [...document.querySelectorAll("details:not([open])")];
     for (const part of opened) part.open = true;
   });
   addEventListener("afterprint", () => {
+    paint(theme);
     for (const part of opened) part.open = false;
   });
 

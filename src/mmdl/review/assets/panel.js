@@ -188,7 +188,7 @@
     _axis() {
       const select = document.createElement("select");
       select.dataset.control = "x";
-      for (const [value, text] of [["step", "step"], ["relative", "time since start"], ["time", "wall time"]])
+      for (const [value, text] of [["step", "step"], ["relative", "relative time"], ["time", "wall time"]])
         select.append(Object.assign(document.createElement("option"), { value, textContent: text }));
       select.addEventListener("change", () => this._change({ x: select.value }));
       return this._labelled("x", select);

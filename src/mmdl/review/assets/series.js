@@ -140,13 +140,10 @@
     return value.toFixed(digits);
   };
 
-  // A name that may be broken after each slash.
+  // A name that may be broken after each slash and underscore.
   const breakable = (name) => {
     const parts = document.createDocumentFragment();
-    name.split("/").forEach((word, at) => {
-      if (at) parts.append("/", document.createElement("wbr"));
-      parts.append(word);
-    });
+    for (const word of name.split(/(?<=[/_])/)) parts.append(word, document.createElement("wbr"));
     return parts;
   };
 

@@ -29,7 +29,8 @@ class Axis:
             self.high = max(1.0, high)
 
     def place(self, value: float) -> str:
-        """Where a value stands, as a share of the width."""
+        """Where a value stands, as a share of the width; one beyond the axis at its end."""
+        value = min(max(value, self.low), self.high)
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
 
     def ticks(self) -> list[float]:
@@ -67,7 +68,14 @@ def interval(
     if zero:
         parts.append(_line("zero", axis, 0.0, 0.0, 0, 24))
     said = ""
-    if value is not None and math.isfinite(value):
+    if value is not None and math.isfinite(value) and not axis.low <= value <= axis.high:
+        said = f"{figure_words(value)}, beyond this axis"
+        below = value < axis.low
+        parts.append(
+            f'<text class="beyond {"left" if below else "right"}" x="{0 if below else 100}%" y="17">'
+            f"{'◂' if below else '▸'}</text>"
+        )
+    elif value is not None and math.isfinite(value):
         said = figure_words(value)
         if ends is not None and all(map(math.isfinite, ends)):
             parts.append(_line("whisker", axis, ends[0], ends[1], 12, 12))

@@ -47,3 +47,12 @@ def test_what_is_no_number_draws_nothing():
     assert "dot" not in interval(axis, None)
     assert "dot" not in interval(axis, nan)
     assert "whisker" not in interval(axis, 0.5, (nan, 1.0))
+
+
+def test_what_is_beyond_the_axis_is_an_arrow_at_its_end():
+    axis = Axis([0.5, 0.6])
+    drawn = interval(axis, 0.1, (0.05, 0.15))
+    assert "beyond this axis" in drawn
+    assert 'class="beyond left" x="0%"' in drawn
+    assert "dot" not in drawn
+    assert 'x2="100.00%"' in interval(axis, 0.6, (0.5, 0.9))

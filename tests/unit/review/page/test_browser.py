@@ -75,6 +75,34 @@ def test_a_chart_zooms_by_dragging_and_comes_back(written, open_page):
     assert scales(page, name) == whole
 
 
+def test_a_rectangle_zooms_both_axes(written, open_page):
+    page = open_page(written)
+    before = scales(page, "train/loss", "y")
+    area = page.locator('[data-quantity="train/loss"] .u-over')
+    box = area.bounding_box()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.9 * box["height"], steps=4)
+    page.mouse.up()
+    near = scales(page, "train/loss", "y")
+    assert near[1] - near[0] == pytest.approx(0.4 * (before[1] - before[0]), rel=0.05)
+    assert scales(page, "train/loss")[1] < 1000
+    area.dblclick()
+    assert scales(page, "train/loss", "y") == before
+
+
+def test_on_paper_all_is_unfolded_and_light(written, open_page):
+    page = open_page(written, "dark")
+    folded = page.locator("details:not([open])").count()
+    assert folded > 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0
+    assert page.evaluate("mmdl.css('--page')") == "#f3f5f7"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details:not([open])").count() == folded
+    assert page.evaluate("mmdl.css('--page')") != "#f3f5f7"
+
+
 def test_charts_zoom_together_when_asked(written, open_page):
     page = open_page(written)
     other = scales(page, "train/grad_norm")

@@ -117,7 +117,7 @@ def test_many_runs_fit_in_a_page(make_run, make_review, tmp_path):
             tmp_path,
             f"run-{number}",
             seed=number,
-            points=700,
+            points=260,
             more={f"train/part_{k}": 1 / (k + 1.37) for k in range(35)},
         )
         for number in range(50)
@@ -128,7 +128,7 @@ def test_many_runs_fit_in_a_page(make_run, make_review, tmp_path):
     losses = next(quantity for quantity in data["quantities"] if quantity["name"] == "train/loss")["curves"]
     assert len(losses) == 50
     assert 60 < len(losses[0]["v"]) <= 200
-    assert sum(losses[0]["s"]) == 700 * 20  # the last point stays
+    assert sum(losses[0]["s"]) == 260 * 20  # the last point stays
     assert "are thinned" in page
 
 

@@ -12,6 +12,7 @@ from mmdl.review.page.numbers import interval_words, score_words
 from mmdl.review.page.section import Section, text
 from mmdl.runs.durations import duration
 
+LONG = 90
 LARGE, LISTED = 2, 6
 """Verdicts in large letters, and those that are listed below; all stand in the comparison."""
 
@@ -34,7 +35,7 @@ def section(review: Review) -> Section:
 
 def _verdicts(review: Review) -> str:
     said = headlines(review)
-    large = "".join(f'<p class="verdict">{text(verdict)}</p>' for verdict in said[:LARGE])
+    large = "".join(map(_large, said[:LARGE]))
     listed = "".join(f"<li>{text(verdict)}</li>" for verdict in said[LARGE : LARGE + LISTED])
     rest = len(said) - LARGE - LISTED
     if rest > 0:
@@ -42,15 +43,17 @@ def _verdicts(review: Review) -> str:
     return large + (f'<ul class="verdicts">{listed}</ul>' if listed else "")
 
 
+def _large(verdict: str) -> str:
+    """The first part in large letters; what follows a semicolon (a p-value, a correction) below it."""
+    first, _, rest = verdict.partition("; ")
+    if not rest or len(verdict) < LONG:
+        return f'<p class="verdict">{text(verdict)}</p>'
+    rest = rest[0].upper() + rest[1:] if rest.startswith("from ") else rest
+    return f'<p class="verdict">{text(first)}.<span class="rest">{text(rest)}</span></p>'
+
+
 def _table(metric: str, entrants: Sequence[Entrant], runs: dict[str, RunView]) -> str:
-    ends = [end for entrant in entrants for end in (*(entrant.ci95 or ()), *entrant.values)]
-    spreads = [
-        entrant.mean + sign * entrant.deviation
-        for entrant in entrants
-        if entrant.mean is not None and entrant.deviation is not None
-        for sign in (-1, 1)
-    ]
-    axis = Axis([entrant.mean for entrant in entrants] + ends + spreads)
+    axis = _axis(entrants)
     rows = "".join(_row(entrant, axis, runs) for entrant in entrants)
     mode = next((run.mode for run in runs.values() if run.metric == metric), "max")
     name = text(metric or "no metric known")
@@ -63,6 +66,18 @@ def _table(metric: str, entrants: Sequence[Entrant], runs: dict[str, RunView]) -
         f'<tbody>{rows}</tbody><tfoot><tr><td></td><td></td><td></td><td class="axis">{labels(axis)}</td>'
         "<td></td><td></td></tr></tfoot></table></div>"
     )
+
+
+def _axis(entrants: Sequence[Entrant]) -> Axis:
+    """Of several runs, without their baselines: these lie far below and would press the runs into one point."""
+    scored = [entrant for entrant in entrants if entrant.mean is not None]
+    runs = [entrant for entrant in scored if not entrant.baseline]
+    values: list[float | None] = []
+    for entrant in runs if len(runs) > 1 else scored:
+        spread = entrant.deviation or 0.0
+        mean = entrant.mean or 0.0
+        values += [*(entrant.ci95 or ()), *entrant.values, mean - spread, mean + spread]
+    return Axis(values)
 
 
 def _row(entrant: Entrant, axis: Axis, runs: dict[str, RunView]) -> str:

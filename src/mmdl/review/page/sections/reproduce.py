@@ -57,10 +57,23 @@ def _facts(run: RunView) -> list[tuple[str, str]]:
     if isinstance(data := manifest.get("data"), Mapping):
         found.append(("Data, SHA-256", _hashes(data)))
     if isinstance(marks := manifest.get("marks"), Mapping):
-        said = [f"{name.replace('_', ' ')}: {value}" for name, value in marks.items() if value]
+        said = [f"{name.replace('_', ' ')}: {_said(value)}" for name, value in marks.items() if value]
         if said:
             found.append(("Mind", text("; ".join(said))))
     return found
+
+
+def _said(value: Any) -> str:
+    """A value of the marks in words.
+
+    >>> _said({"truncated": 2}), _said(["no test split"]), _said(True)
+    ('truncated 2', 'no test split', 'yes')
+    """
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_said, value))
+    return "yes" if value is True else str(value)
 
 
 def _commit(git: Any) -> str:
