@@ -171,7 +171,7 @@
       }
       state.active = place % PAGE;
     }
-    dialog.show(set(), row, place < 0 ? "" : `${(place + 1).toLocaleString("en-US")} of ${shown.length.toLocaleString("en-US")}`);
+    dialog.show(set(), row, place < 0 ? "" : `${(place + 1).toLocaleString("en-US")} of ${shown.length.toLocaleString("en-US")}`, [state.a, state.b]);
     remember();
   };
 
