@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from mmdl.review.building import build_review
 from mmdl.review.model import Review
 from mmdl.review.page.render import write_page
 from mmdl.review.reading import read_run
@@ -81,6 +82,20 @@ def test_what_one_run_gets_right_and_the_other_wrong(vqa, open_page):
     }
     chip(page, "only one right").click()
     assert set(ids(page)) == expected
+
+
+def test_the_comparison_leads_to_its_items(tmp_path, folders, open_page):
+    runs = [folders.vqa(tmp_path, "one", items=90, right=0.9), folders.vqa(tmp_path, "two", items=90, seed=1)]
+    found = build_review(runs)
+    assert found.comparisons
+    page = open_page(write_page(found, tmp_path / "page.html"))
+    button = page.locator("#comparison [data-predictions*=second]").first
+    wanted = json.loads(button.get_attribute("data-predictions"))
+    counted = int(button.locator("xpath=..").locator("strong").inner_text())
+    button.evaluate("b => b.closest('details').open = true")
+    button.click()
+    assert shown(page) == f"{counted} of 90 shown"
+    assert page.locator("#browser [data-part=a]").evaluate("s => s.selectedOptions[0].text") == wanted["run"]
 
 
 def test_filters_go_together_and_their_counts_follow(vqa, open_page):

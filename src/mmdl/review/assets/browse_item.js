@@ -23,7 +23,7 @@
       return this.dialog.open;
     }
 
-    show(set, row, where) {
+    show(set, row, where, first = []) {
       const { make, browse } = mmdl;
       const known = browse.references(set, row);
       const parts = [
@@ -43,19 +43,34 @@
           make(
             "div.told",
             {},
-            make("h3", { dir: "auto" }, browse.itemTitle(set, row)),
+            make("h3", { dir: "auto" }, set.kind === "classification" ? make("span.muted", {}, "label ") : "", browse.itemTitle(set, row)),
             known.length && set.kind !== "classification" ? make("div.references", {}, make("span.muted", {}, "reference "), ...known) : "",
+            this._tally(set, row),
             this._facts(set, row),
           ),
         ),
         set.raw.prompt?.[row]?.length ? this._prompt(set, row) : "",
-        make("div.everyrun", {}, ...set.columns.map((_, column) => this._column(set, column, row))),
+        make("div.everyrun", {}, ...this._order(set, first).map((column) => this._column(set, column, row))),
       ];
       const focused = this.dialog.open ? document.activeElement?.getAttribute("aria-label") : null;
       this.dialog.replaceChildren(...parts.filter(Boolean));
       if (!this.dialog.open) this.dialog.showModal();
       (this.dialog.querySelector(focused ? `[aria-label="${CSS.escape(focused)}"]` : ".close") ?? this.dialog).focus();
       this.dialog.scrollTop = 0;
+    }
+
+    // The two runs that are looked at come first.
+    _order(set, first) {
+      const rest = set.columns.map((_, column) => column).filter((column) => !first.includes(column));
+      return [...first.filter((column) => column >= 0), ...rest];
+    }
+
+    // How many of the runs are right, where there are enough to count.
+    _tally(set, row) {
+      const own = set.columns.map((column, place) => [column, place]).filter(([column, place]) => !column.baseline && set.score(place, row) >= 0);
+      if (own.length < 3) return "";
+      const right = own.filter(([, place]) => set.score(place, row) >= 0.5).length;
+      return mmdl.make("p.note", {}, `${right} of ${own.length} runs are right.`);
     }
 
     _facts(set, row) {

@@ -45,7 +45,7 @@
     return make(
       `div.answer${answer.right ? ".right" : ""}`,
       { title: answer.right ? `${answer.text}: a right answer` : answer.text },
-      make("span.fill", { style: `width:${(100 * width).toFixed(1)}%` }),
+      make("span.fill", { style: `--share:${width.toFixed(3)}` }),
       words(answer.text || "(empty)"),
       answer.right ? make("span.tick", { "aria-label": "a right answer" }, "✓") : "",
       make("span.value", {}, answer.value === null ? "" : percent(answer.value)),

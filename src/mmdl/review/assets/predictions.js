@@ -171,7 +171,7 @@
       }
       state.active = place % PAGE;
     }
-    dialog.show(set(), row, place < 0 ? "" : `${(place + 1).toLocaleString("en-US")} of ${shown.length.toLocaleString("en-US")}`);
+    dialog.show(set(), row, place < 0 ? "" : `${(place + 1).toLocaleString("en-US")} of ${shown.length.toLocaleString("en-US")}`, [state.a, state.b]);
     remember();
   };
 
@@ -228,9 +228,12 @@
   part("before").addEventListener("click", () => turn(-1));
   part("after").addEventListener("click", () => turn(1));
 
-  // Other parts of the page choose items: mmdl.showPredictions({ set, run, groups, predicted, item }).
-  mmdl.showPredictions = ({ set: name, kind, run, other, groups, predicted, pair, item }) => {
-    const place = sets.findIndex((one) => (name === undefined || one.raw.name === name) && (kind === undefined || one.kind === kind));
+  // Other parts of the page choose items: mmdl.showPredictions({ set, run, groups, predicted, item }), or an element
+  // with the same as JSON in data-predictions, which is clicked.
+  mmdl.showPredictions = ({ set: name, kind, metric, run, other, groups, predicted, pair, item }) => {
+    const fits = (one) =>
+      (name === undefined || one.raw.name === name) && (kind === undefined || one.kind === kind) && (metric === undefined || metric.endsWith(`/${one.raw.metric}`));
+    const place = sets.findIndex(fits);
     if (place < 0) return false;
     state = { ...startOf(place), view: state.view };
     const column = (wanted) => set().columns.findIndex((one) => one.label === wanted);
@@ -247,6 +250,10 @@
     return true;
   };
   mmdl.predictionSets = sets;
+  document.addEventListener("click", (event) => {
+    const wanted = event.target.closest?.("[data-predictions]")?.dataset.predictions;
+    if (wanted) mmdl.showPredictions(JSON.parse(wanted));
+  });
 
   addEventListener("hashchange", () => {
     if (recall()) begin();

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmdl.review.browsing.record_facts import ItemFacts, best_answers, item_facts, rank_of
-from mmdl.runs.item_records import item_id, kind_of, score_of
+from mmdl.runs.item_records import KINDS, item_id, kind_of, score_of
 
+DIRECTIONS = {"text_to_image": "image of", "image_to_text": "caption of"}
+"""What is looked for, by the direction of a retrieval."""
 MOST_BYTES = 8_000_000
 """Of one validation's records: the probe set is small, whatever is larger is none."""
 
@@ -72,8 +74,11 @@ def read_probe(run: Path) -> Probe | None:
         found.gaps.append("media/probe/index.json is missing")
     except (OSError, ValueError, RecursionError):
         found.gaps.append("media/probe/index.json is damaged")
-    if isinstance(index, dict) and isinstance(index.get("split"), str):
-        found = found._replace(split=index["split"])
+    if isinstance(index, dict):
+        split, kind = index.get("split"), index.get("kind")
+        found = found._replace(
+            split=split if isinstance(split, str) else found.split, kind=kind if kind in KINDS else ""
+        )
     for step, path in sorted(steps.items()):
         records = _records(path, found.gaps)
         found.steps.append(step)
@@ -82,6 +87,8 @@ def read_probe(run: Path) -> Probe | None:
             name = item_id(record)
             if name is None or not kind:
                 continue
+            if record.get("direction") in DIRECTIONS:
+                name = f"{DIRECTIONS[record['direction']]}: {name}"  # both have the id of the image
             found = found._replace(kind=kind)
             found.items.setdefault(name, item_facts(kind, record))
             found.answers[name, step] = _answer(kind, record)

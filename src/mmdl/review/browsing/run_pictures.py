@@ -29,7 +29,7 @@ class RunPicture(NamedTuple):
 
 
 def run_pictures(review: Review) -> list[RunPicture]:
-    """The pictures of all runs: those of evaluations first, then those of validations by step.
+    """The pictures of all runs: those of evaluations first, their own figures last, then those of validations by step.
 
     Args:
         review: Its runs' folders are only read.
@@ -48,6 +48,7 @@ def run_pictures(review: Review) -> list[RunPicture]:
             if match and len(parts) > 1:
                 name = f"over the training: {_words(parts[1:])}"
                 validations.append(RunPicture(run.id, name, int(match[1]), path))
+    evaluations.sort(key=lambda picture: picture.name.startswith("figures"))
     return evaluations + sorted(
         validations, key=lambda picture: (picture.run, picture.name, picture.step or 0)
     )

@@ -14,6 +14,34 @@ def test_answers_by_step(tmp_path, folders):
     assert found.gaps == []
 
 
+def test_both_directions_of_a_retrieval_are_kept_apart(tmp_path, folders):
+    records = [
+        {
+            "id": "a",
+            "query": "a dog",
+            "image": "a",
+            "rank": 3,
+            "hit": False,
+            "direction": "text_to_image",
+            "top": [],
+        },
+        {
+            "id": "a",
+            "query": "a",
+            "image": "a",
+            "rank": 1,
+            "hit": True,
+            "direction": "image_to_text",
+            "top": [],
+        },
+    ]
+    folders.write_probe(tmp_path, {5: records}, ["a", "a"])
+    found = read_probe(tmp_path)
+    assert list(found.items) == ["image of: a", "caption of: a"]
+    assert [found.answers[name, 5].rank for name in found.items] == [3, 1]
+    assert found.items["image of: a"].query == "a dog"
+
+
 def test_without_a_probe_set(tmp_path):
     assert read_probe(tmp_path) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from mmdl.review.model import Comparison, Review
@@ -131,11 +132,19 @@ def _counts(found: Comparison) -> str:
         if count
     )
     key = "".join(
-        f'<li class="{style}"{colours.get(style, "")}>{text(name)}: <strong>{count:,}</strong> '
+        f'<li class="{style}"{colours.get(style, "")}>{_items(found, style, name)}: <strong>{count:,}</strong> '
         f'<span class="muted">{100 * count / total:.1f}%</span></li>'
         for style, name, count in shown
     )
     return f'<p class="note">Items by who got them right</p><div class="counts">{bar}</div><ul class="key">{key}</ul>'
+
+
+def _items(found: Comparison, pair: str, name: str) -> str:
+    """The name; of two single runs, a button that shows these items in the browser of predictions."""
+    if len(found.first_runs) != 1 or len(found.second_runs) != 1 or found.first_runs == found.second_runs:
+        return text(name)
+    wanted = {"metric": found.metric, "run": found.first_runs[0], "other": found.second_runs[0], "pair": pair}
+    return f'<button type="button" class="link" data-predictions="{text(json.dumps(wanted))}">{text(name)}</button>'
 
 
 def _runs(found: Comparison) -> tuple[str, str]:

@@ -16,7 +16,7 @@ MOST_CLASSES = 40
 MOST_PAIRS, MOST_WORST = 400, 400
 """Rows of the lists that stand in place of a larger matrix."""
 MOST_RUNS = 30
-SCRIPTS = ("theme.js", "series.js", "browse_rows.js", "confusion.js", "confusion.css")
+SCRIPTS = ("theme.js", "series.js", "browse_rows.js", "confusion.js", "predictions.css", "confusion.css")
 
 
 def section(review: Review) -> Section | None:

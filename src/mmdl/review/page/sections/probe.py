@@ -32,7 +32,7 @@ def section(review: Review) -> Section | None:
             '<i class="validation wrong"></i> wrong. '
             "Hover over a strip, or focus it, for the answers.</p>"
         )
-        parts.append(_table(shown_probes, item_images(review)))
+        parts += [_table(group, item_images(review)) for group in _groups(shown_probes)]
     if len(probes) > MOST_RUNS:
         parts.append(f'<p class="note">The first {MOST_RUNS} of {len(probes)} runs with a probe set.</p>')
     if gaps:
@@ -42,6 +42,20 @@ def section(review: Review) -> Section | None:
     return Section(
         "probe", "Probe items over the training", "".join(parts), None, ("predictions.css", "probe.css")
     )
+
+
+def _groups(probes: list[tuple[str, Probe]]) -> list[list[tuple[str, Probe]]]:
+    """Runs that share probe items stand in one table."""
+    groups: list[list[tuple[str, Probe]]] = []
+    for entry in probes:
+        kind, names = entry[1].kind, entry[1].items.keys()
+        for group in groups:
+            if group[0][1].kind == kind and group[0][1].items.keys() & names:
+                group.append(entry)
+                break
+        else:
+            groups.append([entry])
+    return groups
 
 
 def _table(probes: list[tuple[str, Probe]], images: ItemImages) -> str:
@@ -129,8 +143,13 @@ def _kind(answer: ProbeAnswer) -> str:
 
 def _said(answer: ProbeAnswer, most: int = 120) -> str:
     value = "" if math.isnan(answer.value) else f" {answer.value:.2f}"
-    rank = f", right one at rank {answer.rank:,}" if answer.rank > 1 else ""
-    return f"{shown(answer.text, most) or '(empty)'}{value}{rank}"
+    if answer.rank:
+        return (
+            f"rank {answer.rank:,}"
+            if answer.rank == 1
+            else f"rank {answer.rank:,}; first: {shown(answer.text, most)}"
+        )
+    return f"{shown(answer.text, most) or '(empty)'}{value}"
 
 
 def _thinned(steps: list[Any]) -> list[Any]:
