@@ -12,19 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-SERVER = """
-import sys
-from pathlib import Path
-from mmdl import __main__ as command
-from mmdl.review.serve.app import serve
-command.dispatch = lambda words: serve(Path(words[0]))
-sys.exit(command.main())
-"""
-
 
 def start(root):
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mmdl", "review", "--serve", "--root", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     line = process.stdout.readline()
     return SimpleNamespace(process=process, line=line, url=re.search(r"http://127\.0\.0\.1:\d+", line)[0])
