@@ -12,19 +12,13 @@ from types import SimpleNamespace
 
 import pytest
 
-SERVER = """
-import sys
-from pathlib import Path
-from mmdl import __main__ as command
-from mmdl.review.serve.app import serve
-command.dispatch = lambda words: serve(Path(words[0]))
-sys.exit(command.main())
-"""
-
 
 def start(root):
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "mmdl", "review", "--serve", "--root", str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     line = process.stdout.readline()
     return SimpleNamespace(process=process, line=line, url=re.search(r"http://127\.0\.0\.1:\d+", line)[0])
@@ -189,6 +183,28 @@ def test_choose_by_keyboard_and_overlay_their_curves(server, open_list):
     page.keyboard.press("Escape")
     assert page.is_hidden("#panel")
     assert page.locator('[aria-selected="true"]').count() == 0
+
+
+def test_a_zoom_brings_the_points_that_were_left_out(server, root, open_list):
+    lines = [json.dumps({"step": n, "time": 1e9 + n, "train/loss": (n * 7919) % 1000}) for n in range(20_000)]
+    path = root / "run-2" / "metrics.jsonl"
+    kept = path.read_text()
+    path.write_text("\n".join(lines) + "\n")
+    page = open_list(server, "/#run=run-2")
+    chart = "document.querySelector('.panel-cell').chart"
+    page.wait_for_function(f"() => {chart}?.plot")
+    few = page.evaluate(f"{chart}.curves[0].steps.length")
+    assert few <= 700
+    page.evaluate(f"{chart}.zoomTo({{ min: 5000, max: 5400 }})")
+    page.wait_for_function(f"() => {chart}.curves[0].steps.length > {few}")
+    steps = page.evaluate(f"{chart}.curves[0].steps")
+    assert steps == sorted(set(steps))
+    assert [step for step in steps if 5000 <= step <= 5400] == list(range(5000, 5401))
+    assert (steps[0], steps[-1]) == (0, 19_999)
+    assert page.evaluate(f"{chart}.zoomed") == {"min": 5000, "max": 5400}
+    for name in ("values", "times", "means"):
+        assert page.evaluate(f"{chart}.curves[0].{name}.length") == len(steps)
+    path.write_text(kept)
 
 
 def test_focus_and_choice_outlive_news(server, root, open_list):

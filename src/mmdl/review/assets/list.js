@@ -26,6 +26,7 @@
 
   const overlay = new mmdl.Overlay();
   const table = new mmdl.Table({
+    palette: overlay.palette,
     choose: (ids) => {
       remember();
       overlay.show(ids);

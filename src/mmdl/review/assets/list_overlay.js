@@ -1,14 +1,30 @@
 "use strict";
-// The curves of the chosen runs, laid over each other; those of runs in progress grow.
+// The curves of the chosen runs, laid over each other; those of runs in progress grow, and a zoom brings all points.
 (() => {
   const mmdl = (window.mmdl ??= {});
   const { element } = mmdl;
   const MOST = 50; // runs in one chart; more can't be told apart
   const POINTS = 700; // of a curve: more than a chart has pixels
+  const LISTS = ["steps", "values", "times", "means"];
+
+  // A curve that was thinned, with a stretch of it in full.
+  const merged = (whole, part) => {
+    if (!part?.steps.length || !whole.means) return whole;
+    const [first, last] = [part.steps[0], part.steps[part.steps.length - 1]];
+    const before = whole.steps.findIndex((step) => step >= first);
+    const after = whole.steps.findLastIndex((step) => step <= last) + 1;
+    const found = { ...whole };
+    for (const list of LISTS) {
+      if (!whole[list].length) continue;
+      const inside = part[list] ?? part.values; // a part that was not thinned stands for itself
+      found[list] = [...whole[list].slice(0, Math.max(0, before)), ...inside, ...whole[list].slice(Math.max(0, after))];
+    }
+    return found;
+  };
 
   class Overlay {
     constructor() {
-      Object.assign(this, { ids: [], palette: new mmdl.Palette(), panel: null, asked: 0 });
+      Object.assign(this, { ids: [], palette: new mmdl.Palette(), panel: null, asked: 0, zooms: new Map() });
       for (const name of ["actions", "review", "overlay-hint", "overlay-title", "overlay-notes"])
         this[name.replace("overlay-", "")] = document.getElementById(name);
       this.host = document.getElementById("panel");
@@ -25,43 +41,63 @@
       this.review.href = ids.length === 1 ? mmdl.address(ids[0]) : `/review?${this._query(ids)}`;
       if (!ids.length) return this._say([]);
       const more = ids.length > MOST ? [`only the first ${MOST} of ${ids.length} runs are drawn`] : [];
-      const found = await this._get("quantities", this._query(this.ids));
+      const found = await this._quantities();
       if (!found) return;
       this._say([...more, ...found.notes]);
       const runs = this.ids.map((id) => ({ id, label: id }));
-      if (!this.panel) {
-        const curves = (name) => this._curves(name);
-        this.panel = new mmdl.Panel(this.host, { runs, quantities: found.quantities, curves, palette: this.palette });
-      } else {
-        this.panel.setQuantities(found.quantities);
-        this.panel.setRuns(runs);
+      const { quantities } = found;
+      if (this.panel) {
+        this.panel.setQuantities(quantities);
+        return this.panel.setRuns(runs);
       }
+      this.panel = new mmdl.Panel(this.host, { runs, quantities, curves: (name) => this._curves(name), palette: this.palette });
+      const zoomed = this.panel._zoomed.bind(this.panel);
+      this.panel._zoomed = (chart, range) => {
+        zoomed(chart, range);
+        this._zoom(chart, range);
+      };
     }
 
     // New lines of some of the runs.
     async grow() {
       if (!this.ids.length || !this.panel || this.growing) return;
       this.growing = true;
-      const found = await this._get("quantities", this._query(this.ids));
+      const found = await this._quantities();
       if (found) {
         const names = found.quantities.map((quantity) => quantity.name).join("\n");
         if (names !== [...this.panel.cells.keys()].join("\n")) this.panel.setQuantities(found.quantities);
-        this.panel.refresh();
+        await Promise.all([...this.panel.cells.values()].filter((cell) => cell.chart).map((cell) => this.panel._fill(cell)));
       }
       this.growing = false;
     }
 
-    async _curves(name) {
-      const query = `${this._query(this.ids)}&points=${POINTS}&name=${encodeURIComponent(name)}`;
-      const answer = await mmdl.ask(`/api/curves?${query}`);
-      if (!answer) return [];
-      return answer.curves.map((curve) => ({ ...curve, label: curve.id }));
+    // All points of what is zoomed to, or as many as the screen has.
+    _zoom(chart, range) {
+      const before = this.zooms.get(chart.title);
+      if (before?.min === range?.min && before?.max === range?.max) return;
+      if (range) this.zooms.set(chart.title, range);
+      else this.zooms.delete(chart.title);
+      const cell = this.panel.cells.get(chart.title);
+      clearTimeout(cell.zooming);
+      if (range && chart.view.x === "step") cell.zooming = setTimeout(() => this.panel._fill(cell), 150);
     }
 
-    // Null where the answer is no longer wanted, or there is none.
-    async _get(what, query) {
+    async _curves(name) {
+      const ids = this.ids;
+      const query = `/api/curves?${this._query(ids)}&points=${POINTS}&name=${encodeURIComponent(name)}`;
+      const chart = this.panel?.cells.get(name)?.chart;
+      const zoom = chart?.view.x === "step" ? chart.zoomed : null;
+      const part = zoom && mmdl.ask(`${query}&low=${Math.floor(zoom.min)}&high=${Math.ceil(zoom.max)}`);
+      const answer = await mmdl.ask(query);
+      const detail = new Map((await part)?.curves.map((curve) => [curve.id, curve]));
+      if (ids !== this.ids) return this._curves(name); // others were chosen meanwhile
+      return (answer?.curves ?? []).map((curve) => ({ ...merged(curve, detail.get(curve.id)), label: curve.id }));
+    }
+
+    // Null where others were chosen meanwhile, or there is no answer.
+    async _quantities() {
       const own = ++this.asked;
-      const answer = await mmdl.ask(`/api/${what}?${query}`);
+      const answer = await mmdl.ask(`/api/quantities?${this._query(this.ids)}`);
       return own === this.asked ? answer : null;
     }
 
@@ -75,5 +111,5 @@
     }
   }
 
-  mmdl.Overlay = Overlay;
+  Object.assign(mmdl, { Overlay, mergedCurves: merged });
 })();

@@ -7,8 +7,8 @@
 
   class Table {
     // choose(ids): the choice has changed; arrange(): sorting has.
-    constructor({ choose, arrange }) {
-      Object.assign(this, { choose, arrange, rows: new Map(), drawn: new Map(), chosen: new Set(), shown: [], active: null });
+    constructor({ choose, arrange, palette }) {
+      Object.assign(this, { choose, arrange, palette, rows: new Map(), drawn: new Map(), chosen: new Set(), shown: [], active: null });
       Object.assign(this, { limit: PAGE, sort: { key: "started", down: true }, words: [], states: new Set() });
       this.body = document.getElementById("rows");
       this.scroll = document.getElementById("scroll");
@@ -176,8 +176,12 @@
 
     _mark(tr, id) {
       const chosen = this.chosen.has(id);
+      if (tr.getAttribute("aria-selected") === String(chosen)) return;
       tr.setAttribute("aria-selected", String(chosen));
-      tr.querySelector("input").checked = chosen;
+      const box = tr.querySelector("input");
+      box.checked = chosen;
+      box.nextSibling?.remove();
+      if (chosen) box.after(this.palette.swatch(id)); // as its curves are drawn
     }
 
     _toggle(id, stretch = false) {
