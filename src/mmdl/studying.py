@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from mmdl.assembly import build_data, chosen
 from mmdl.commands.check import check_objects
@@ -18,6 +18,7 @@ from mmdl.errors import UserError
 from mmdl.instantiate import instantiate
 from mmdl.runs.folder import RunFolder
 from mmdl.runs.handing_back import status_of
+from mmdl.runs.redact import redact
 from mmdl.runs.wandb_filing import file_as
 from mmdl.studies.arms import is_finished, is_other_training, make_arms
 from mmdl.studies.base import Arm, Figures, Report
@@ -153,6 +154,7 @@ def _finish(cfg: DictConfig, run: RunFolder, data: DataModule, report: Report, f
         loggers: list[Any] = [JsonlLogger(run.metrics_file)]
         loggers += [instantiate(node) for node in chosen(cfg.logger).values()]
         for logger in loggers:
+            logger.log_hyperparams(redact(OmegaConf.to_container(cfg, resolve=True)))
             logger.log_metrics({name: figure["value"] for name, figure in report.figures.items()}, step=0)
         log_images(loggers, report.pictures, step=0)
         for logger in loggers:

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -168,6 +169,17 @@ def test_the_table_is_what_the_predictions_file_has(logged, offline):
         for name in ("question", "prediction", "score", "answer_type"):
             assert row[name] == record[name]
         assert row["image"]["_type"] == "image-file"
+
+
+def test_the_offline_run_is_ready_to_be_sent(logged):
+    run, _ = logged
+    [folder] = run.glob("wandb/offline-run-*-w.1")
+    tool = Path(sys.executable).parent / "wandb"
+    done = subprocess.run(
+        [tool, "sync", "--dry-run", folder], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Would sync 1 run(s)" in done.stdout + done.stderr
 
 
 def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(logged, launch, offline_run):
