@@ -1,4 +1,5 @@
 import json
+import socket
 
 import pytest
 import torch
@@ -30,6 +31,7 @@ def test_the_run_folder_holds_everything(trained):
         "manifest.json",
         "metrics.jsonl",
         "status.json",
+        "progress.json",
         "answers.json",
         "checkpoints",
         "predictions",
@@ -45,8 +47,15 @@ def test_the_run_folder_holds_everything(trained):
         low, high = summary[name]["ci95"]
         assert low <= summary[name]["value"] <= high
     assert summary["time/wall_s"]["value"] > 0
-    types = [v["n"] for k, v in summary.items() if k.startswith("test/vqa_accuracy/answer_type/")]
-    assert sum(types) == 144
+    types = [v for k, v in summary.items() if k.startswith("test/vqa_accuracy/answer_type/")]
+    assert sum(figure["n"] for figure in types) == 144
+    for figure in types:
+        assert (figure["ci95"] is not None) == (figure["n"] >= 30)
+        if figure["ci95"]:
+            assert figure["ci95"][0] < figure["value"] < figure["ci95"][1]
+    status = json.loads((trained.path / "status.json").read_text())
+    assert status["host"] == socket.gethostname()
+    assert status["started"] <= status["time"]
 
 
 def test_config_manifest_and_metrics_of_the_run(trained):

@@ -44,6 +44,7 @@ class TrainLog(Callback):
     def __init__(self, progress: Path | None = None) -> None:
         self.progress = progress
         self.totals = Totals()
+        self._counts_all = True
         self.latest: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._batches = 0
@@ -116,8 +117,9 @@ class TrainLog(Callback):
     ) -> None:
         """Remember the interval; drop from `metrics.jsonl` what was logged after the checkpoint, and is again."""
         self._loaded = checkpoint.get(LOG_KEY)
-        if self._loaded is not None and "totals" in self._loaded:
-            self.totals = Totals(**self._loaded["totals"])
+        if self._loaded is not None:
+            self._counts_all = "totals" in self._loaded  # older versions did not save them
+            self.totals = Totals(**self._loaded.get("totals", {}))
         for logger in trainer.loggers:
             if isinstance(logger, JsonlLogger) and trainer.is_global_zero and self._loaded is not None:
                 logger.rewind(self._loaded["size"])
@@ -216,12 +218,13 @@ class TrainLog(Callback):
         if norm is not None:
             figures["train/grad_norm"] = float(norm)
         figures["train/samples_per_s"] = self._samples / elapsed
-        figures["train/samples"] = self.totals.samples
         if self._flops:
             figures["train/flops_per_s"] = self._samples * self._flops / elapsed
             if self._peak:
                 figures["train/flops_share"] = figures["train/flops_per_s"] / self._peak
-            figures["train/flops"] = self.totals.flops
+        if self._counts_all:
+            figures["train/samples"] = self.totals.samples
+            figures |= {"train/flops": self.totals.flops} if self._flops else {}
         figures["train/data_wait_share"] = self._data_wait / elapsed
         self.totals.seconds += elapsed
         self.totals.peak_bytes = max(self.totals.peak_bytes, peak_memory(pl_module.device))
@@ -253,5 +256,5 @@ class TrainLog(Callback):
         self._tell(trainer)
 
     def figures(self) -> dict[str, float]:
-        """For the summary: what the training took."""
-        return self.totals.figures(self._peak)
+        """For the summary: what the training took, where that is known from its beginning."""
+        return self.totals.figures(self._peak) if self._counts_all else {}

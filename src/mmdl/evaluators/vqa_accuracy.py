@@ -13,6 +13,9 @@ from mmdl.evaluators.base import EvaluationContext, Result
 from mmdl.metrics.bootstrap import bootstrap_interval
 from mmdl.metrics.vqa_accuracy import vqa_accuracy
 
+FEWEST = 30
+"""With fewer questions of a type a bootstrap interval is too narrow, and is left out."""
+
 
 def score_answers(
     index: VQAIndex, rows: npt.NDArray[np.int64], predictions: Sequence[str]
@@ -44,7 +47,7 @@ class VQAAccuracyEvaluator:
         splits: Splits on which it runs.
         per_question_type: Also a figure a question type.
         resamples: Bootstrap resamples of the 95% interval on the test split; images are resampled with all their
-            questions, since questions about one image are not independent.
+            questions, since questions about one image are not independent. Types of `FEWEST` questions have one too.
     """
 
     def __init__(
@@ -79,5 +82,11 @@ class VQAAccuracyEvaluator:
         for kind, column in kinds:
             names = np.asarray([column[row] for row in rows.tolist()])
             for name in np.unique(names):
-                chosen = scores[names == name]
-                yield Result(f"vqa_accuracy/{kind}/{key(str(name))}", float(chosen.mean()), len(chosen))
+                own = names == name
+                chosen, interval = scores[own], None
+                if context.split == "test" and self.resamples and own.sum() >= FEWEST:
+                    clusters = index.image_of[rows[own]]
+                    interval = bootstrap_interval(chosen, resamples=self.resamples, clusters=clusters)
+                yield Result(
+                    f"vqa_accuracy/{kind}/{key(str(name))}", float(chosen.mean()), len(chosen), interval
+                )
