@@ -48,68 +48,101 @@ def read_items(run_path: Path, name: str, keep_records: bool = True) -> Items | 
         return f"{name!r} is no name of predictions"
     path = run_path / "predictions" / f"{name}.jsonl"
     label = f"predictions/{path.name}"
+    facts, gaps = _facts(path.with_suffix(".json"))
     try:
-        content = path.read_bytes()
+        with path.open("rb") as lines:
+            scan = _Scan(facts.get("kind"), keep_records)
+            for line in lines:
+                scan.take(line)
     except FileNotFoundError:
         return f"{label} is missing"
     except OSError as error:
         return f"{label} can't be read: {error.strerror}"
-    records, damaged, cut = _records(content)
-    if not records:
-        return f"{label} is empty" if not damaged else f"{label} is damaged: none of its lines can be read"
-    facts, gaps = _facts(path.with_suffix(".json"))
-    kind = facts["kind"] if facts.get("kind") in KINDS else kind_of(records[0])
-    if kind is None:
-        return f"{label} holds no predictions of a known kind"
-    taken = _take(kind, records)
-    damaged += len(records) - len(taken)
-    if not taken:
-        return f"{label} is damaged: none of its records has an id and a score"
-    ids, scores, references, kept = (list(column) for column in zip(*taken, strict=True))
-    repeated = [found for found, count in Counter(ids).items() if count > 1]
+    if scan.kind is None or not scan.ids:
+        return f"{label} {scan.why_none()}"
+    repeated = [found for found, count in Counter(scan.ids).items() if count > 1]
     if repeated:
         return f"{label} has {len(repeated):,} ids more than once, the first is {repeated[0]!r}"
-    values = np.asarray(scores, dtype=np.float64)
+    values = np.asarray(scan.scores, dtype=np.float64)
     if np.isnan(values).all():
         return f"{label} has no references, so nothing is scored"
-    if damaged:
-        gaps.append(f"{label}: {damaged:,} damaged lines were left out")
-    if cut:
+    if scan.damaged:
+        gaps.append(f"{label}: {scan.damaged:,} damaged lines were left out")
+    if scan.cut:
         gaps.append(f"{label}: the last line is cut off and was left out")
-    gaps += [f"{label}: {line}" for line in _disagreements(facts, ids, references)]
-    clustered = kind != "classification" and all(record.get("image") is not None for record in kept)
+    gaps += [f"{label}: {line}" for line in _disagreements(facts, scan.ids, scan.references)]
+    clustered = scan.kind != "classification" and None not in scan.clusters
     return Items(
-        kind=kind,
+        kind=scan.kind,
         split=str(facts.get("split") or split_of(name)),
-        metric=str(facts.get("metric") or _metric(kind, name)),
-        ids=ids,
+        metric=str(facts.get("metric") or _metric(scan.kind, name)),
+        ids=scan.ids,
         scores=values,
-        clusters=[str(record["image"]) for record in kept] if clustered else None,
-        references=references,
-        records=kept if keep_records else [],
+        clusters=[str(own) for own in scan.clusters] if clustered else None,
+        references=scan.references,
+        records=scan.records,
         gaps=gaps,
     )
 
 
-def _records(content: bytes) -> tuple[list[dict[str, Any]], int, bool]:
-    """Records, how many whole lines are damaged, and whether the last one is cut off."""
-    records: list[dict[str, Any]] = []
-    damaged, cut = 0, False
-    lines = content.split(b"\n")
-    for number, line in enumerate(lines):
+class _Scan:
+    """Takes the lines of a file one by one: of a large split the records alone fill a gigabyte."""
+
+    def __init__(self, kind: Any, keep: bool) -> None:
+        self.kind: str | None = kind if kind in KINDS else None
+        self.keep = keep
+        self.lines = self.damaged = 0
+        self.cut = False
+        self.ids: list[str] = []
+        self.scores: list[float] = []
+        self.clusters: list[str | None] = []
+        self.references: list[str] = []
+        self.records: list[dict[str, Any]] = []
+        self._texts: dict[str, str] = {}
+
+    def take(self, line: bytes) -> None:
+        """One line, with its end if it has one."""
         if not line.strip():
-            continue
+            return
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
             record = None
-        if isinstance(record, dict):
-            records.append(record)
-        elif number == len(lines) - 1:
-            cut = True
-        else:
-            damaged += 1
-    return records, damaged, cut
+        if not isinstance(record, dict):
+            self.cut = not line.endswith(b"\n")
+            self.damaged += not self.cut
+            return
+        self.lines += 1
+        self.kind = self.kind or kind_of(record)
+        try:
+            score = score_of(self.kind, record) if self.kind else None
+        except (TypeError, ValueError, KeyError):
+            self.damaged += 1
+            return
+        found = item_id(record)
+        if found is None or self.kind is None:
+            self.damaged += 1
+            return
+        reference = reference_of(self.kind, record)
+        image = record.get("image")
+        self.ids.append(found)
+        self.scores.append(math.nan if score is None else score)
+        self.references.append(self._shared(reference))
+        self.clusters.append(None if image is None else self._shared(str(image)))
+        if self.keep:
+            self.records.append(record)
+
+    def why_none(self) -> str:
+        """Why there are no items, as the end of a sentence."""
+        if self.lines == 0:
+            return "is damaged: none of its lines can be read" if self.damaged or self.cut else "is empty"
+        if self.kind is None:
+            return "holds no predictions of a known kind"
+        return "is damaged: none of its records has an id and a score"
+
+    def _shared(self, text: str) -> str:
+        """Equal texts take their room once."""
+        return self._texts.setdefault(text, text)
 
 
 def _facts(path: Path) -> tuple[dict[str, Any], list[str]]:
@@ -123,20 +156,6 @@ def _facts(path: Path) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(found, Mapping):
         return {}, [f"predictions/{path.name} is damaged"]
     return dict(found), []
-
-
-def _take(kind: str, records: list[dict[str, Any]]) -> list[tuple[str, float, str, dict[str, Any]]]:
-    """Id, score and reference of each record that has them."""
-    taken = []
-    for record in records:
-        found = item_id(record)
-        try:
-            score = score_of(kind, record)
-        except (TypeError, ValueError, KeyError):
-            continue
-        if found is not None:
-            taken.append((found, math.nan if score is None else score, reference_of(kind, record), record))
-    return taken
 
 
 def _disagreements(facts: Mapping[str, Any], ids: list[str], references: list[str]) -> list[str]:
