@@ -47,6 +47,14 @@ def test_the_page_goes_where_it_is_wanted(root, tmp_path, capsys):
         main(["s0", "--output", "mine.pdf"])
 
 
+def test_a_page_that_cannot_be_written_loses_no_verdict(root, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="could not be written") as caught:
+        main(["s0", "--output", str(tmp_path / "file" / "x.html")])
+    assert caught.value.fix == "--output FILE.html"
+    assert "s0 is better than its question-only baseline" in capsys.readouterr().out
+
+
 def test_json_holds_what_the_console_says(root, capsys):
     assert main(["s*", "other", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

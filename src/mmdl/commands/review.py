@@ -75,13 +75,12 @@ def main(argv: list[str]) -> int:
 
     runs = choose_runs(arguments.runs, arguments.root)
     from mmdl.review.building import build_review
-    from mmdl.review.page.render import write_page
 
     review = build_review(runs, arguments.against)
     path = arguments.output or _default_output(arguments.root, [run.id for run in review.runs])
     if not arguments.json:
         _print(review)
-    written = write_page(review, path)
+    written = _write(review, path)
     if arguments.json:
         print(json.dumps(as_json(review) | {"page": str(written)}, indent=2))
     else:
@@ -91,6 +90,21 @@ def main(argv: list[str]) -> int:
 
         webbrowser.open(written.resolve().as_uri())
     return 0
+
+
+def _write(review: Review, path: Path) -> Path:
+    from mmdl.review.page.render import write_page
+    from mmdl.runs.files import WriteError
+
+    try:
+        return write_page(review, path)
+    except (WriteError, OSError) as error:
+        cause = error.__cause__ or error
+        raise UserError(
+            f"the page {path} could not be written: {getattr(cause, 'strerror', None) or cause}",
+            valid="a folder that can be written to",
+            fix="--output FILE.html",
+        ) from error
 
 
 def _parsed(argv: list[str]) -> argparse.Namespace:

@@ -73,10 +73,13 @@ def _settled(pairing: Pairing) -> Pairing:
         if one.entrant.baseline == CHANCE and value is not None and not isinstance(parent, str):
             one.scored = constant(parent, value)
     stands = merge_equal(pairing.baselines)
-    pairs = [(stands.get(id(one), one), stands.get(id(other), other)) for one, other in pairing.pairs]
+    pairs: dict[frozenset[int], tuple[Competitor, Competitor]] = {}
+    for first, second in pairing.pairs:
+        pair = (stands.get(id(first), first), stands.get(id(second), second))
+        pairs.setdefault(frozenset(map(id, pair)), pair)
     kept = [one for one in pairing.baselines if stands[id(one)] is one]
     references = [stands.get(id(one), one) for one in pairing.references]
-    return pairing._replace(baselines=kept, pairs=pairs, references=references)
+    return pairing._replace(baselines=kept, pairs=list(pairs.values()), references=references)
 
 
 def _complete(one: Competitor) -> list[str]:

@@ -20,6 +20,9 @@ RIGHT = 0.5
 MANY_ITEMS = 20_000
 RESAMPLES = 5000
 RESAMPLES_OF_MANY = 2000
+SWAPS = 9999
+SWAPS_BESIDE = 1999
+"""Where the test over seeds decides."""
 
 SAME_BUT_NAME = (
     "their configurations differ in nothing but the name and the seed: "
@@ -129,11 +132,17 @@ def _over_items(
 
 
 def _permutation(
-    found: Comparison, a: NDArray[np.float64], b: NDArray[np.float64], clusters: NDArray[np.str_] | None
+    found: Comparison,
+    a: NDArray[np.float64],
+    b: NDArray[np.float64],
+    clusters: NDArray[np.str_] | None,
+    swaps: int = SWAPS,
 ) -> SignificanceTest:
     what = "items" if found.clusters == found.n else f"{found.clusters:,} clusters"
     return SignificanceTest(
-        "paired permutation", paired_permutation_test(a, b, clusters), f"the scores of {what} swapped"
+        "paired permutation",
+        paired_permutation_test(a, b, clusters, resamples=swaps),
+        f"the scores of {what} swapped",
     )
 
 
@@ -162,7 +171,7 @@ def _over_seeds(
             f"standard error of items {over.error_of_items:.4f}, of seeds {over.error_of_seeds:.4f}, "
             f"{over.degrees:.1f} degrees of freedom",
         ),
-        _permutation(found, left.mean(0), right.mean(0), clusters),
+        _permutation(found, left.mean(0), right.mean(0), clusters, SWAPS_BESIDE),
     ]
     found.tests[1] = found.tests[1]._replace(
         name="paired permutation, items only", detail=f"{found.tests[1].detail}, of the means over runs"

@@ -135,10 +135,10 @@ def score_text(one: Entrant) -> str:
 
 
 def _verdicts(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    if not comparisons:
-        return
     yield ""
     yield "verdicts"
+    if not comparisons:
+        yield "  nothing to compare: one entrant, and no baseline with predictions"
     said: set[str] = set()
     spreads = [found for found in comparisons if found.verdict.startswith(SEEDS_ONLY)]
     left_out = spreads[MOST_SPREADS:]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmdl.errors import UserError, nearest
-from mmdl.review.baselines import baselines_of
+from mmdl.review.baselines import baselines_of, spoken
 from mmdl.review.entrants import Competitor
 
 ENTRANTS_WITH_BASELINES = 4
@@ -56,7 +56,7 @@ def pair_up(main: list[Competitor], against: str | None) -> Pairing:
         chosen = [named] if named else references
     baselines = [b for one in chosen for b in baselines_of(one, is_only=len(main) == 1)]
     if against is not None:
-        named = named or _named(baselines, against)
+        named = named or _named(baselines, against) or _baseline(baselines, against)
         if named is None:
             raise _unknown(against, main, baselines)
         pairs = [(named, other) for other in main if other is not named]
@@ -99,6 +99,16 @@ def _named(competitors: Sequence[Competitor], wanted: str | None) -> Competitor 
     return by_label or next(
         (one for one in competitors if any(wanted == run.id for run in [*one.views, *one.repeats])), None
     )
+
+
+def _baseline(baselines: Sequence[Competitor], wanted: str) -> Competitor | None:
+    """By its name alone: equal baselines of several entrants become one of that label."""
+    for one in baselines:
+        said = spoken(one.entrant.baseline)
+        names = (said, f"{said} baseline", f"{said} baseline ({one.entrant.metric})", one.entrant.baseline)
+        if wanted in names:
+            return one
+    return None
 
 
 def _unknown(against: str, main: Sequence[Competitor], baselines: Sequence[Competitor]) -> UserError:
