@@ -26,20 +26,22 @@ def section(review: Review) -> Section:
         same = [found for found in review.comparisons if found.metric == metric]
         parts.append(_forest(metric, same))
     parts.append("<h3>Details</h3>")
-    parts += [_details(found, number < OPEN) for number, found in enumerate(review.comparisons)]
+    unfolded = [found for found in review.comparisons if not found.refused][:OPEN]
+    parts += [_details(found, any(found is one for one in unfolded)) for found in review.comparisons]
     return Section("comparison", "Comparison", "\n".join(parts))
 
 
 def _forest(metric: str, comparisons: Sequence[Comparison]) -> str:
     ends = [end for found in comparisons for end in (found.difference, *(found.ci95 or ()))]
     axis = Axis(ends, zero=True)
+    scale = labels(axis) if any(end is not None for end in ends) else ""
     rows = "".join(_row(found, axis) for found in comparisons)
     return (
         f"<h3>Difference in {text(metric)}, on the same items</h3>"
         '<div class="table"><table class="forest" data-sortable><thead><tr><th scope="col">First</th>'
         '<th scope="col">Second</th><th scope="col" class="number">First minus second</th>'
         '<th scope="col" data-sort="no" class="axis">Paired 95% interval</th><th scope="col">Found</th></tr></thead>'
-        f'<tbody>{rows}</tbody><tfoot><tr><td></td><td></td><td></td><td class="axis">{labels(axis)}</td><td></td></tr>'
+        f'<tbody>{rows}</tbody><tfoot><tr><td></td><td></td><td></td><td class="axis">{scale}</td><td></td></tr>'
         "</tfoot></table></div>"
     )
 
@@ -50,7 +52,8 @@ def _row(found: Comparison, axis: Axis) -> str:
         f'<td class="name">{first}{text(found.first)}</td><td class="name">{second}{text(found.second)}</td>'
     )
     if found.refused:
-        return f'<tr>{names}<td></td><td class="axis"></td><td>{_badge(found)}</td></tr>'
+        why = f'<td class="axis muted small">{text(_shortened(found.refused))}</td>'
+        return f"<tr>{names}<td></td>{why}<td>{_badge(found)}</td></tr>"
     difference = "" if found.difference is None else f"{found.difference:+.4f}"
     value = "" if found.difference is None else repr(found.difference)
     drawn = interval(
@@ -61,6 +64,10 @@ def _row(found: Comparison, axis: Axis) -> str:
         f'<span class="muted small">{interval_words(found.ci95, sign=True)}</span></td>'
         f'<td class="axis">{drawn}</td><td>{_badge(found)}</td></tr>'
     )
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= 140 else f"{words[:139]}…"
 
 
 def _badge(found: Comparison) -> str:
@@ -74,11 +81,9 @@ def _badge(found: Comparison) -> str:
 def _details(found: Comparison, is_open: bool) -> str:
     head = f"<summary>{text(found.first)} against {text(found.second)} {_badge(found)}</summary>"
     body = f'<p class="lead-note">{text(sentence(found.verdict))}</p>'
-    if found.refused:
-        body += (
-            f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
-        )
-    else:
+    if found.refused and found.refused not in found.verdict:
+        body += f'<div class="gaps"><strong>Why they are not compared</strong> {text(found.refused)}</div>'
+    if not found.refused:
         body += f'<div class="pair-body"><div>{_scores(found)}{_tests(found)}</div><div>{_counts(found)}</div></div>'
     caveats = bullets(found.caveats, "note")
     return f'<details class="pair"{" open" if is_open else ""}>{head}{body}{caveats}</details>'
