@@ -9,8 +9,9 @@ from mmdl.review.model import Comparison, Review
 from mmdl.review.page.axis import Axis, interval, labels
 from mmdl.review.page.headline import sentence
 from mmdl.review.page.marks import bullets, swatch
-from mmdl.review.page.numbers import interval_words, p_words, score_words
+from mmdl.review.page.numbers import score_words
 from mmdl.review.page.section import Section, text
+from mmdl.review.verdicts import digits_of, p_text, signed
 
 OPEN = 2
 """Comparisons whose details are open at first."""
@@ -54,16 +55,28 @@ def _row(found: Comparison, axis: Axis) -> str:
     if found.refused:
         why = f'<td class="axis muted small">{text(_shortened(found.refused))}</td>'
         return f"<tr>{names}<td></td>{why}<td>{_badge(found)}</td></tr>"
-    difference = "" if found.difference is None else f"{found.difference:+.4f}"
+    difference, ends = _difference(found)
     value = "" if found.difference is None else repr(found.difference)
     drawn = interval(
         axis, found.difference, found.ci95, style="shown" if found.shown else "baseline", zero=True
     )
     return (
         f'<tr>{names}<td class="number" data-value="{value}"><span class="score">{difference}</span><br>'
-        f'<span class="muted small">{interval_words(found.ci95, sign=True)}</span></td>'
+        f'<span class="muted small">{ends}</span></td>'
         f'<td class="axis">{drawn}</td><td>{_badge(found)}</td></tr>'
     )
+
+
+def _difference(found: Comparison) -> tuple[str, str]:
+    """The difference and its interval, with as many digits as the verdict has."""
+    if found.difference is None:
+        return "", ""
+    if found.ci95 is None:
+        return f"{found.difference:+.4f}", ""
+    low, high = found.ci95
+    digits = digits_of((high - low) / 2)
+    plus = "+" if found.difference > 0 else ""
+    return f"{plus}{signed(found.difference, digits)}", f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
 def _shortened(words: str) -> str:
@@ -106,7 +119,7 @@ def _tests(found: Comparison) -> str:
     if not found.tests:
         return ""
     rows = "".join(
-        f'<tr><td>{text(test.name)}</td><td class="number">{text(p_words(test.p))}</td><td class="muted">'
+        f'<tr><td>{text(test.name)}</td><td class="number">{text(p_text(test.p))}</td><td class="muted">'
         f"{text(test.detail)}</td></tr>"
         for test in found.tests
     )

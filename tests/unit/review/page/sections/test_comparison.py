@@ -39,8 +39,8 @@ def test_figures_tests_and_counts_are_there(tmp_path):
     )
     found = section(Review([], comparisons=[shown])).html
     for words in (
-        "+0.1000",
-        "[+0.0500, +0.1500]",
+        "+0.100",
+        "[0.050, 0.150]",
         "difference shown",
         "p &lt; 0.0001",
         "1,000",
