@@ -91,7 +91,8 @@
     const xTicks = state.log
       ? logTicks(inverse(x0), inverse(x1))
       : state.cost === "seconds" ? timeTicks(x0, x1, width / 130) : ticks(x0, x1, width / 130).found;
-    for (const value of xTicks) {
+    for (const [at, value] of xTicks.entries()) {
+      if (at && write(value) === write(xTicks[at - 1])) continue;
       svg.append(part("line", { class: "grid", x1: placeX(value), x2: placeX(value), y1: edge.top, y2: height - edge.bottom }));
       svg.append(part("text", { x: placeX(value), y: height - edge.bottom + 18, "text-anchor": "middle" }, write(value)));
     }

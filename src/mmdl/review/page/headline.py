@@ -42,6 +42,11 @@ def sentence(words: str) -> str:
     return words if words.endswith((".", "!", "?")) else f"{words}."
 
 
+def together(review: Review) -> str:
+    """One sentence on an entrant that was compared with many others; empty where there are few."""
+    return _together(review) if review.comparisons else ""
+
+
 def _together(review: Review) -> str:
     """One sentence on an entrant that was compared with many others, without its baselines."""
     baselines = {entrant.label for entrant in review.entrants if entrant.baseline}
@@ -56,10 +61,10 @@ def _together(review: Review) -> str:
     even = [pair for pair in found if not pair.shown and not pair.refused]
     refused = [pair for pair in found if pair.refused]
     parts = [
-        f"better than {_names(better)}" if better else "",
-        f"worse than {_names(worse)}" if worse else "",
-        f"no difference shown to {_names(even)}" if even else "",
-        f"not compared with {_names(refused)}" if refused else "",
+        f"better than {_names(better, len(found))}" if better else "",
+        f"worse than {_names(worse, len(found))}" if worse else "",
+        f"no difference shown to {_names(even, len(found), 'any')}" if even else "",
+        f"not compared with {_names(refused, len(found), 'any')}" if refused else "",
     ]
     value = next((pair.values[0] for pair in found if pair.values is not None), None)
     score = f" ({score_words(value)} {found[0].metric})" if value is not None else ""
@@ -71,7 +76,9 @@ def _mode(review: Review, label: str) -> str:
     return next((run.mode for run in review.runs if run.id in names), "max")
 
 
-def _names(pairs: Sequence[Comparison]) -> str:
+def _names(pairs: Sequence[Comparison], among: int, every: str = "all") -> str:
+    if len(pairs) == among:
+        return f"{every} of them"
     if len(pairs) > NAMED:
         return f"{len(pairs)} of them"
     return ", ".join(pair.second for pair in pairs)

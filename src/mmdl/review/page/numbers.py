@@ -36,22 +36,10 @@ def score_words(value: float | None) -> str:
     return f"{value:.4f}" if math.isfinite(value) and abs(value) < 1000 else figure_words(value)
 
 
-def interval_words(ends: Sequence[float] | None, sign: bool = False) -> str:
+def interval_words(ends: Sequence[float]) -> str:
     """An interval.
 
-    >>> interval_words((0.2791, 0.41944)), interval_words((-0.01, 0.02), sign=True), interval_words(None)
-    ('[0.2791, 0.4194]', '[-0.0100, +0.0200]', '')
+    >>> interval_words((0.2791, 0.41944))
+    '[0.2791, 0.4194]'
     """
-    if ends is None:
-        return ""
-    plus = "+" if sign else ""
-    return f"[{ends[0]:{plus}.4f}, {ends[1]:{plus}.4f}]"
-
-
-def p_words(p: float) -> str:
-    """A p-value.
-
-    >>> p_words(0.03217), p_words(1e-9), p_words(1.0)
-    ('p = 0.032', 'p < 0.0001', 'p = 1')
-    """
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+    return f"[{ends[0]:.4f}, {ends[1]:.4f}]"

@@ -44,7 +44,7 @@ def test_many_comparisons_are_told_in_one_sentence(tmp_path):
 def test_smaller_may_be_better(tmp_path):
     runs = [RunView(tmp_path, "a", mode="min")]
     review = Review(runs, [Entrant("a", ["a"])], [pair(name, -0.1, True) for name in "bcdefg"])
-    assert headlines(review)[0] == "a (0.9000 test/accuracy), against 6 others: better than 6 of them."
+    assert headlines(review)[0] == "a (0.9000 test/accuracy), against 6 others: better than all of them."
 
 
 def test_without_comparisons_the_score_is_said(tmp_path):

@@ -9,8 +9,9 @@ from mmdl.review.model import Comparison, Review
 from mmdl.review.page.axis import Axis, interval, labels
 from mmdl.review.page.headline import sentence
 from mmdl.review.page.marks import bullets, swatch
-from mmdl.review.page.numbers import interval_words, p_words, score_words
+from mmdl.review.page.numbers import score_words
 from mmdl.review.page.section import Section, text
+from mmdl.review.verdicts import digits_of, p_text, signed
 
 OPEN = 2
 """Comparisons whose details are open at first."""
@@ -26,20 +27,22 @@ def section(review: Review) -> Section:
         same = [found for found in review.comparisons if found.metric == metric]
         parts.append(_forest(metric, same))
     parts.append("<h3>Details</h3>")
-    parts += [_details(found, number < OPEN) for number, found in enumerate(review.comparisons)]
+    unfolded = [found for found in review.comparisons if not found.refused][:OPEN]
+    parts += [_details(found, any(found is one for one in unfolded)) for found in review.comparisons]
     return Section("comparison", "Comparison", "\n".join(parts))
 
 
 def _forest(metric: str, comparisons: Sequence[Comparison]) -> str:
     ends = [end for found in comparisons for end in (found.difference, *(found.ci95 or ()))]
     axis = Axis(ends, zero=True)
+    scale = labels(axis) if any(end is not None for end in ends) else ""
     rows = "".join(_row(found, axis) for found in comparisons)
     return (
         f"<h3>Difference in {text(metric)}, on the same items</h3>"
         '<div class="table"><table class="forest" data-sortable><thead><tr><th scope="col">First</th>'
         '<th scope="col">Second</th><th scope="col" class="number">First minus second</th>'
         '<th scope="col" data-sort="no" class="axis">Paired 95% interval</th><th scope="col">Found</th></tr></thead>'
-        f'<tbody>{rows}</tbody><tfoot><tr><td></td><td></td><td></td><td class="axis">{labels(axis)}</td><td></td></tr>'
+        f'<tbody>{rows}</tbody><tfoot><tr><td></td><td></td><td></td><td class="axis">{scale}</td><td></td></tr>'
         "</tfoot></table></div>"
     )
 
@@ -50,17 +53,34 @@ def _row(found: Comparison, axis: Axis) -> str:
         f'<td class="name">{first}{text(found.first)}</td><td class="name">{second}{text(found.second)}</td>'
     )
     if found.refused:
-        return f'<tr>{names}<td></td><td class="axis"></td><td>{_badge(found)}</td></tr>'
-    difference = "" if found.difference is None else f"{found.difference:+.4f}"
+        why = f'<td class="axis muted small">{text(_shortened(found.refused))}</td>'
+        return f"<tr>{names}<td></td>{why}<td>{_badge(found)}</td></tr>"
+    difference, ends = _difference(found)
     value = "" if found.difference is None else repr(found.difference)
     drawn = interval(
         axis, found.difference, found.ci95, style="shown" if found.shown else "baseline", zero=True
     )
     return (
         f'<tr>{names}<td class="number" data-value="{value}"><span class="score">{difference}</span><br>'
-        f'<span class="muted small">{interval_words(found.ci95, sign=True)}</span></td>'
+        f'<span class="muted small">{ends}</span></td>'
         f'<td class="axis">{drawn}</td><td>{_badge(found)}</td></tr>'
     )
+
+
+def _difference(found: Comparison) -> tuple[str, str]:
+    """The difference and its interval, with as many digits as the verdict has."""
+    if found.difference is None:
+        return "", ""
+    if found.ci95 is None:
+        return f"{found.difference:+.4f}", ""
+    low, high = found.ci95
+    digits = digits_of((high - low) / 2)
+    plus = "+" if found.difference > 0 else ""
+    return f"{plus}{signed(found.difference, digits)}", f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def _shortened(words: str) -> str:
+    return words if len(words) <= 140 else f"{words[:139]}…"
 
 
 def _badge(found: Comparison) -> str:
@@ -74,11 +94,9 @@ def _badge(found: Comparison) -> str:
 def _details(found: Comparison, is_open: bool) -> str:
     head = f"<summary>{text(found.first)} against {text(found.second)} {_badge(found)}</summary>"
     body = f'<p class="lead-note">{text(sentence(found.verdict))}</p>'
-    if found.refused:
-        body += (
-            f'<div class="gaps"><strong>Why they are not compared</strong><p>{text(found.refused)}</p></div>'
-        )
-    else:
+    if found.refused and found.refused not in found.verdict:
+        body += f'<div class="gaps"><strong>Why they are not compared</strong> {text(found.refused)}</div>'
+    if not found.refused:
         body += f'<div class="pair-body"><div>{_scores(found)}{_tests(found)}</div><div>{_counts(found)}</div></div>'
     caveats = bullets(found.caveats, "note")
     return f'<details class="pair"{" open" if is_open else ""}>{head}{body}{caveats}</details>'
@@ -101,7 +119,7 @@ def _tests(found: Comparison) -> str:
     if not found.tests:
         return ""
     rows = "".join(
-        f'<tr><td>{text(test.name)}</td><td class="number">{text(p_words(test.p))}</td><td class="muted">'
+        f'<tr><td>{text(test.name)}</td><td class="number">{text(p_text(test.p))}</td><td class="muted">'
         f"{text(test.detail)}</td></tr>"
         for test in found.tests
     )

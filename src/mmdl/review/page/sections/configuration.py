@@ -27,7 +27,7 @@ def section(review: Review) -> Section:
             'aria-label="Find keys or values in all configurations">'
             '<span class="muted" id="config-found" aria-live="polite"></span></div>'
         )
-    parts += [_whole(run) for run in with_one]
+    parts.append(f'<div class="run-list">{"".join(map(_whole, with_one))}</div>')
     parts += [
         f'<p class="note">{text(run.id)} has no configuration that can be read.</p>'
         for run in review.runs

@@ -31,7 +31,11 @@ def section(review: Review) -> Section:
             f"{len(order) - most:,} of {len(order):,} figures are left out of the page, those of single classes first; "
             "summary.json of each run holds all"
         )
-    notes += [f"{run.id} ({run.state}) has no summary yet" for run in review.runs if not run.summary]
+    notes += [
+        f"{run.id} ({run.state}) has no summary{' yet' if run.state == 'running' else ''}"
+        for run in review.runs
+        if not run.summary
+    ]
     modes = {run.metric: run.mode for run in review.runs}
     data = {
         "runs": [run.id for run in review.runs],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmdl.review.console import score_text
 from mmdl.review.model import Entrant, Review, RunView
 from mmdl.review.page.axis import Axis, interval, labels
-from mmdl.review.page.headline import headlines, sentence
+from mmdl.review.page.headline import headlines, sentence, together
 from mmdl.review.page.marks import badge, gaps, swatch
-from mmdl.review.page.numbers import interval_words, score_words
 from mmdl.review.page.section import Section, text
 from mmdl.runs.durations import duration
 
@@ -35,9 +35,10 @@ def section(review: Review) -> Section:
 
 def _verdicts(review: Review) -> str:
     said = headlines(review)
-    large = "".join(map(_large, said[:LARGE]))
-    listed = "".join(f"<li>{text(verdict)}</li>" for verdict in said[LARGE : LARGE + LISTED])
-    rest = len(said) - LARGE - LISTED
+    count = 1 if together(review) else LARGE
+    large = "".join(map(_large, said[:count]))
+    listed = "".join(f"<li>{text(verdict)}</li>" for verdict in said[count : count + LISTED])
+    rest = len(said) - count - LISTED
     if rest > 0:
         listed += f'<li><a href="#comparison">{rest} more comparisons</a></li>'
     return large + (f'<ul class="verdicts">{listed}</ul>' if listed else "")
@@ -90,20 +91,21 @@ def _row(entrant: Entrant, axis: Axis, runs: dict[str, RunView]) -> str:
         spread=entrant.deviation,
         style="baseline" if entrant.baseline else "",
     )
-    score = f'<span class="score">{score_words(entrant.mean)}</span>'
-    if entrant.deviation is not None:
-        score += f" ± {entrant.deviation:.4f}"
-    elif entrant.ci95 is not None:
-        score += f'<br><span class="muted small">{interval_words(entrant.ci95)}</span>'
+    value, _, around = score_text(entrant).partition(" ")
+    score = f'<span class="score">{text("none" if entrant.mean is None else value)}</span>'
+    if around.startswith("±"):
+        score += f" {text(around)}"
+    elif around:
+        score += f'<br><span class="muted small">{text(around)}</span>'
     if many:
         score += f'<br><span class="muted small">{len(entrant.values)} runs</span>'
     seconds = [value for value in entrant.seconds if value is not None]
     mean = sum(seconds) / len(seconds) if seconds else None
-    value = "" if entrant.mean is None else repr(entrant.mean)
+    key = "" if entrant.mean is None else repr(entrant.mean)
     items = "" if entrant.n is None else f"{entrant.n:,}"
     return (
         f'<tr><td class="name">{_name(entrant)}</td><td>{_states(entrant, runs)}</td>'
-        f'<td class="number" data-value="{value}">{score}</td><td class="axis">{drawn}</td>'
+        f'<td class="number" data-value="{key}">{score}</td><td class="axis">{drawn}</td>'
         f'<td class="number" data-value="{entrant.n if entrant.n is not None else ""}">{items}</td>'
         f'<td class="number" data-value="{"" if mean is None else mean}">'
         f"{'' if mean is None else text(duration(mean))}</td></tr>"

@@ -17,7 +17,8 @@ HASH_DIGITS = 16
 def section(review: Review) -> Section:
     """A block for each run: the command with a button that copies it, code, versions, hardware, data."""
     blocks = "".join(_block(number, run) for number, run in enumerate(review.runs))
-    return Section("reproduce", "Reproduce", blocks or '<p class="note">No run.</p>')
+    html = f'<div class="run-list">{blocks}</div>' if blocks else '<p class="note">No run.</p>'
+    return Section("reproduce", "Reproduce", html)
 
 
 def _block(number: int, run: RunView) -> str:
