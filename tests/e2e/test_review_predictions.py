@@ -185,6 +185,21 @@ def test_a_click_opens_an_item_with_its_image_and_all_answers(vqa, open_page):
     assert not dialog.is_visible()
 
 
+def test_an_answer_of_few_people_is_partly_right(vqa, open_page):
+    path, (_, two) = vqa
+    page = open_page(path)
+    page.locator("#browser [data-part=a]").select_option(label="two")
+    partly = [record for record in two if 0 < record["score"] < 1]
+    assert partly
+    chip(page, "partly right").click()
+    assert set(ids(page)) == {str(record["question_id"]) for record in partly}
+    assert "0.9" in page.locator("#browser .item .cell").first.locator(".outcome").inner_text()
+    assert (
+        page.locator("#browser .item .cell").first.locator(".answer").first.get_attribute("class")
+        == "answer partly"
+    )
+
+
 def test_a_link_leads_back_to_what_was_seen(vqa, open_page):
     page = open_page(vqa[0])
     chip(page, "yes/no").click()

@@ -76,7 +76,8 @@
     _facts(set, row) {
       const { make, browse } = mmdl;
       const facts = Object.entries(set.raw.groups).map(([name, places]) => [name, set.text(places[row])]);
-      const rows = [["id", set.raw.ids[row], true], ...facts.filter(([name, value]) => value && name !== "answer" && name !== "class")];
+      const key = set.raw.key ? set.text(set.raw.key[row]) : "";
+      const rows = [["id", set.raw.ids[row], true], ...(key && key !== set.raw.ids[row] ? [["image", key, true]] : []), ...facts.filter(([name, value]) => value && name !== "answer" && name !== "class")];
       return make(
         "dl.itemfacts",
         {},

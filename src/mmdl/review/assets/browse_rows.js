@@ -43,11 +43,11 @@
   const bar = (answer, scale) => {
     const width = answer.value === null ? 0 : Math.max(0, Math.min(1, answer.value / scale));
     return make(
-      `div.answer${answer.right ? ".right" : ""}`,
-      { title: answer.right ? `${answer.text}: a right answer` : answer.text },
+      `div.answer${answer.partly ? ".partly" : answer.right ? ".right" : ""}`,
+      { title: answer.partly ? `${answer.text}: few people's answer` : answer.right ? `${answer.text}: a right answer` : answer.text },
       make("span.fill", { style: `--share:${width.toFixed(3)}` }),
       words(answer.text || "(empty)"),
-      answer.right ? make("span.tick", { "aria-label": "a right answer" }, "✓") : "",
+      answer.right ? make("span.tick", { role: "img", "aria-label": answer.partly ? "partly right" : "right" }, answer.partly ? "◐" : "✓") : "",
       make("span.value", {}, answer.value === null ? "" : percent(answer.value)),
     );
   };
