@@ -147,6 +147,7 @@
       const values = [share(right, of), share(right, predicted), ...extra];
       return { cells: [name, { text: whole(of) }, ...values.map(cell)], keys: [name, of, ...values], onclick: () => show(name, ""), title: "show the items of this class" };
     });
+    worst.sort((one, other) => (one.keys[2] ?? 2) - (other.keys[2] ?? 2) || other.keys[1] - one.keys[1]);
     const names = table.runs;
     const second = minus >= 0 ? [names[minus], "difference"] : [];
     pairs.text = 1;
