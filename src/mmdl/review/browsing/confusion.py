@@ -12,7 +12,6 @@ import numpy as np
 
 from mmdl.review.browsing.prediction_sets import Column, PredictionSet
 
-
 MOST_BYTES = 8_000_000
 """Of a file that is read, some thousand classes; 10,000 classes take 200 MB and 20 s, and counting takes 0.1 s."""
 
