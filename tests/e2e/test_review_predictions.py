@@ -200,6 +200,23 @@ def test_an_answer_of_few_people_is_partly_right(vqa, open_page):
     )
 
 
+def test_all_runs_side_by_side_and_their_ids(vqa, open_page):
+    path, (one, _) = vqa
+    page = open_page(path)
+    page.locator("#browser [data-part=b]").select_option(label="all of them")
+    first = page.locator("#browser .item").first
+    assert first.locator(".cell").count() == 4
+    assert first.locator(".runname").all_inner_texts()[1] == "one · question only"
+    page.reload()
+    assert page.locator("#browser .item").first.locator(".cell").count() == 4
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    chip(page, "wrong").first.click()
+    page.get_by_role("button", name="copy ids").click()
+    page.get_by_role("button", name="copied").wait_for()
+    wrong = {str(record["question_id"]) for record in one if record["score"] == 0}
+    assert set(page.evaluate("navigator.clipboard.readText()").split("\n")) == wrong
+
+
 def test_a_link_leads_back_to_what_was_seen(vqa, open_page):
     page = open_page(vqa[0])
     chip(page, "yes/no").click()
