@@ -288,7 +288,9 @@ def test_many_classes_are_lists(tmp_path, folders, open_page):
 
 def test_retrieval_shows_queries_and_what_was_found(tmp_path, folders, open_page):
     runs = [folders.retrieval(tmp_path, "one"), folders.retrieval(tmp_path, "two", seed=1)]
-    page = open_page(write(tmp_path / "page.html", *runs))
+    path = write(tmp_path / "page.html", *runs)
+    assert open_page(path, width=390).evaluate("document.documentElement.scrollWidth") <= 390
+    page = open_page(path)
     found = records(runs[0], "test_text_to_image")
     page.locator("#browser [data-part=sort]").select_option("order")
     first = page.locator("#browser .item").first

@@ -188,9 +188,10 @@
       }[sort];
     }
 
-    // How far apart all runs are.
+    // How far apart all runs are; baselines count where there is but one run.
     _apart(row) {
-      const scores = this.columns.map((column) => column.score[row]).filter((score) => score !== null && score >= 0);
+      const own = this.columns.filter((column) => !column.baseline);
+      const scores = (own.length > 1 ? own : this.columns).map((column) => column.score[row]).filter((score) => score !== null && score >= 0);
       return scores.length > 1 ? Math.max(...scores) - Math.min(...scores) : 0;
     }
 
