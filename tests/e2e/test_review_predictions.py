@@ -185,6 +185,38 @@ def test_a_click_opens_an_item_with_its_image_and_all_answers(vqa, open_page):
     assert not dialog.is_visible()
 
 
+def test_an_answer_of_few_people_is_partly_right(vqa, open_page):
+    path, (_, two) = vqa
+    page = open_page(path)
+    page.locator("#browser [data-part=a]").select_option(label="two")
+    partly = [record for record in two if 0 < record["score"] < 1]
+    assert partly
+    chip(page, "partly right").click()
+    assert set(ids(page)) == {str(record["question_id"]) for record in partly}
+    assert "0.9" in page.locator("#browser .item .cell").first.locator(".outcome").inner_text()
+    assert (
+        page.locator("#browser .item .cell").first.locator(".answer").first.get_attribute("class")
+        == "answer partly"
+    )
+
+
+def test_all_runs_side_by_side_and_their_ids(vqa, open_page):
+    path, (one, _) = vqa
+    page = open_page(path)
+    page.locator("#browser [data-part=b]").select_option(label="all of them")
+    first = page.locator("#browser .item").first
+    assert first.locator(".cell").count() == 4
+    assert first.locator(".runname").all_inner_texts()[1] == "one · question only"
+    page.reload()
+    assert page.locator("#browser .item").first.locator(".cell").count() == 4
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    chip(page, "wrong").first.click()
+    page.get_by_role("button", name="copy ids").click()
+    page.get_by_role("button", name="copied").wait_for()
+    wrong = {str(record["question_id"]) for record in one if record["score"] == 0}
+    assert set(page.evaluate("navigator.clipboard.readText()").split("\n")) == wrong
+
+
 def test_a_link_leads_back_to_what_was_seen(vqa, open_page):
     page = open_page(vqa[0])
     chip(page, "yes/no").click()
@@ -256,7 +288,9 @@ def test_many_classes_are_lists(tmp_path, folders, open_page):
 
 def test_retrieval_shows_queries_and_what_was_found(tmp_path, folders, open_page):
     runs = [folders.retrieval(tmp_path, "one"), folders.retrieval(tmp_path, "two", seed=1)]
-    page = open_page(write(tmp_path / "page.html", *runs))
+    path = write(tmp_path / "page.html", *runs)
+    assert open_page(path, width=390).evaluate("document.documentElement.scrollWidth") <= 390
+    page = open_page(path)
     found = records(runs[0], "test_text_to_image")
     page.locator("#browser [data-part=sort]").select_option("order")
     first = page.locator("#browser .item").first

@@ -44,7 +44,7 @@
         const place = flat[at];
         const picture = this.raw.pictures ? (this.images[this.raw.pictures[place]] ?? null) : undefined;
         const right = this.width === 3 ? flat[at + 2] === 1 : this.isReference(row, place);
-        found.push({ place, text: this.text(place), value: flat[at + 1], right, image: picture });
+        found.push({ place, text: this.text(place), value: flat[at + 1], right, partly: right && this.isRare(row, place), image: picture });
       }
       return found;
     }
@@ -55,6 +55,19 @@
       const found = [];
       for (let at = 0; at < flat.length; at += 2) found.push({ text: this.text(flat[at]), count: flat[at + 1] });
       return found;
+    }
+
+    // A reference that few people gave: by the official rule four of ten make an answer wholly right.
+    isRare(row, place) {
+      if (this.kind !== "vqa") return false;
+      const flat = this.raw.references[row];
+      let total = 0;
+      let own = 0;
+      for (let at = 0; at < flat.length; at += 2) {
+        total += flat[at + 1];
+        if (flat[at] === place) own = flat[at + 1];
+      }
+      return total >= 10 && own < 4;
     }
 
     isReference(row, place) {
@@ -175,9 +188,10 @@
       }[sort];
     }
 
-    // How far apart all runs are.
+    // How far apart all runs are; baselines count where there is but one run.
     _apart(row) {
-      const scores = this.columns.map((column) => column.score[row]).filter((score) => score !== null && score >= 0);
+      const own = this.columns.filter((column) => !column.baseline);
+      const scores = (own.length > 1 ? own : this.columns).map((column) => column.score[row]).filter((score) => score !== null && score >= 0);
       return scores.length > 1 ? Math.max(...scores) - Math.min(...scores) : 0;
     }
 

@@ -76,34 +76,13 @@
     _facts(set, row) {
       const { make, browse } = mmdl;
       const facts = Object.entries(set.raw.groups).map(([name, places]) => [name, set.text(places[row])]);
-      const rows = [["id", set.raw.ids[row], true], ...facts.filter(([name, value]) => value && name !== "answer" && name !== "class")];
+      const key = set.raw.key ? set.text(set.raw.key[row]) : "";
+      const rows = [["id", set.raw.ids[row], true], ...(key && key !== set.raw.ids[row] ? [["image", key, true]] : []), ...facts.filter(([name, value]) => value && name !== "answer" && name !== "class")];
       return make(
         "dl.itemfacts",
         {},
-        ...rows.map(([name, value, copied]) => make("div", {}, make("dt", {}, name), make("dd", {}, browse.words(value), copied ? this._copy(value) : ""))),
+        ...rows.map(([name, value, copied]) => make("div", {}, make("dt", {}, name), make("dd", {}, browse.words(value), copied ? browse.copyButton("copy", () => value) : ""))),
       );
-    }
-
-    _copy(value) {
-      const button = mmdl.make("button.quiet", { type: "button", title: "Copy" }, "copy");
-      button.addEventListener("click", async () => {
-        let done = false;
-        try {
-          await navigator.clipboard.writeText(value);
-          done = true;
-        } catch {
-          // a page without the right to the clipboard: the old way, from a field that is selected
-          const field = mmdl.make("textarea", { class: "visually-hidden" });
-          field.value = value;
-          this.dialog.append(field);
-          field.select();
-          done = document.execCommand("copy");
-          field.remove();
-          button.focus();
-        }
-        button.textContent = done ? "copied" : "select it by hand";
-      });
-      return button;
     }
 
     _prompt(set, row) {

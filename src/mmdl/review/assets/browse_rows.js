@@ -43,11 +43,11 @@
   const bar = (answer, scale) => {
     const width = answer.value === null ? 0 : Math.max(0, Math.min(1, answer.value / scale));
     return make(
-      `div.answer${answer.right ? ".right" : ""}`,
-      { title: answer.right ? `${answer.text}: a right answer` : answer.text },
+      `div.answer${answer.partly ? ".partly" : answer.right ? ".right" : ""}`,
+      { title: answer.partly ? `${answer.text}: few people's answer` : answer.right ? `${answer.text}: a right answer` : answer.text },
       make("span.fill", { style: `--share:${width.toFixed(3)}` }),
       words(answer.text || "(empty)"),
-      answer.right ? make("span.tick", { "aria-label": "a right answer" }, "✓") : "",
+      answer.right ? make("span.tick", { role: "img", "aria-label": answer.partly ? "partly right" : "right" }, answer.partly ? "◐" : "✓") : "",
       make("span.value", {}, answer.value === null ? "" : percent(answer.value)),
     );
   };
@@ -93,6 +93,30 @@
     return asked || (set.kind === "classification" && set.references(row)[0]?.text) || set.raw.ids[row];
   };
 
+  // A button that copies text; where the page has no right to the clipboard, by the old way: from a field.
+  const copyButton = (name, text) => {
+    const button = make("button.quiet", { type: "button" }, name);
+    button.addEventListener("click", async () => {
+      let done = true;
+      try {
+        await navigator.clipboard.writeText(text());
+      } catch {
+        const field = make("textarea.visually-hidden");
+        field.value = text();
+        button.after(field);
+        field.select();
+        done = document.execCommand("copy");
+        field.remove();
+        button.focus();
+      }
+      button.textContent = done ? "copied" : "can't be copied";
+      setTimeout(() => (button.textContent = name), 1500);
+    });
+    return button;
+  };
+
+  const MOST_CELLS = 12;
+
   const card = (set, row, { a, b }, palette, place) => {
     const query = set.kind === "generation" ? itemTitle(set, row) : set.query(row);
     const known = references(set, row);
@@ -100,8 +124,11 @@
       .filter(([name]) => ["answer type", "shots"].includes(name))
       .map(([, places]) => set.text(places[row]))
       .filter(Boolean);
+    const every = b === mmdl.EVERY_RUN;
+    const most = set.raw.pictures ? 5 : every ? 1 : 3;
     const cell = (column) =>
-      make("div.cell", {}, make("div.cellhead", {}, runName(set, column, palette), outcomeBadge(set, column, row)), answers(set, column, row, set.raw.pictures ? 5 : 3));
+      make("div.cell", {}, make("div.cellhead", {}, runName(set, column, palette), outcomeBadge(set, column, row)), answers(set, column, row, most, every ? 30 : 44));
+    const columns = every ? set.columns.map((_, column) => column).slice(0, MOST_CELLS) : [a, b].filter((column) => column >= 0);
     return make(
       "li.item",
       { tabindex: "-1", "data-row": row, "data-place": place, "aria-label": `${itemTitle(set, row)}; ${NAMES[set.outcome(a, row)]}` },
@@ -113,9 +140,9 @@
         known.length ? make("div.references", {}, set.kind === "classification" ? make("span.muted", {}, "label") : "", ...known.slice(0, 4)) : "",
         make("div.meta", {}, ...[...groups, set.raw.ids[row]].map((text) => words(text))),
       ),
-      make("div.cells", {}, cell(a), b >= 0 ? cell(b) : ""),
+      make(`div.cells${every ? ".every" : ""}`, {}, ...columns.map(cell)),
     );
   };
 
-  Object.assign(mmdl, { make, browse: { words, picture, percent, answers, references, runName, outcomeBadge, itemTitle, card, NAMES } });
+  Object.assign(mmdl, { EVERY_RUN: -2, make, browse: { words, picture, percent, answers, references, copyButton, runName, outcomeBadge, itemTitle, card, NAMES } });
 })();

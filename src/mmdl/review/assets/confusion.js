@@ -75,7 +75,12 @@
       const recall = total ? `${((100 * row[one]) / total).toFixed(0)}%` : "–";
       return make("tr", {}, make("th", { scope: "row", title: names[one] }, make("span", { dir: "auto" }, names[one])), ...cells, make("td.number.muted", { title: `${row[one]} of ${total}` }, recall));
     });
-    const made = make("table.heat", { "aria-label": "Confusion matrix" }, make("thead", {}, head), make("tbody", {}, ...rows));
+    const precisions = names.map((_, two) => {
+      const total = sum(counts.map((row) => row[two]));
+      return make("td.muted", { title: `${counts[two][two]} of ${total}` }, total ? `${((100 * counts[two][two]) / total).toFixed(0)}%` : "–");
+    });
+    const foot = make("tr", {}, make("th", { scope: "row" }, make("span", {}, "precision")), ...precisions, make("td.number", {}));
+    const made = make("table.heat", { "aria-label": "Confusion matrix" }, make("thead", {}, head), make("tbody", {}, ...rows), make("tfoot", {}, foot));
     const first = made.querySelector("button");
     if (first) first.tabIndex = 0;
     made.addEventListener("keydown", (event) => arrows(made, event));
@@ -142,6 +147,7 @@
       const values = [share(right, of), share(right, predicted), ...extra];
       return { cells: [name, { text: whole(of) }, ...values.map(cell)], keys: [name, of, ...values], onclick: () => show(name, ""), title: "show the items of this class" };
     });
+    worst.sort((one, other) => (one.keys[2] ?? 2) - (other.keys[2] ?? 2) || other.keys[1] - one.keys[1]);
     const names = table.runs;
     const second = minus >= 0 ? [names[minus], "difference"] : [];
     pairs.text = 1;

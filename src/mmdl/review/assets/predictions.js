@@ -29,7 +29,8 @@
     const put = (name, value, usual) => value !== usual && words.set(name, value);
     put("set", set().raw.name, sets[0].raw.name);
     put("a", label(state.a), label(first.a));
-    put("b", label(state.b) ?? "none", label(first.b) ?? "none");
+    const against = (b) => (b === mmdl.EVERY_RUN ? "every run" : (label(b) ?? "none"));
+    put("b", against(state.b), against(first.b));
     for (const name of ["outcome", "pair", "predicted", "rank", "query", "sort", "from", "to", "page"]) put(name, String(state[name]), String(first[name]));
     for (const [name, value] of Object.entries(state.groups)) if (value) words.set(`in:${name}`, value);
     if (state.open !== null) words.set("item", set().raw.ids[state.open]);
@@ -48,7 +49,7 @@
     state = startOf(Math.max(0, named));
     const column = (name) => set().columns.findIndex((one) => one.label === words.get(name));
     if (words.has("a")) state.a = Math.max(0, column("a"));
-    if (words.has("b")) state.b = column("b");
+    if (words.has("b")) state.b = words.get("b") === "every run" ? mmdl.EVERY_RUN : column("b");
     for (const name of ["outcome", "pair", "predicted", "rank", "query", "sort"]) state[name] = words.get(name) ?? state[name];
     for (const name of ["from", "to", "page"]) state[name] = Number(words.get(name) ?? state[name]) || 0;
     for (const [name, value] of words) if (name.startsWith("in:")) state.groups[name.slice(3)] = value;
@@ -103,7 +104,8 @@
       const score = n ? `${(100 * mean).toFixed(1)}%` : "no score";
       parts.push(make("span.mean", {}, browse.runName(chosen, column, palette), ` ${score}`));
     }
-    part("summary").replaceChildren(...parts);
+    const copied = () => shown.map((row) => chosen.raw.ids[row]).join("\n");
+    part("summary").replaceChildren(...parts, browse.copyButton("copy ids", copied));
     part("note").textContent =
       chosen.raw.total > chosen.count
         ? `The page holds ${chosen.count.toLocaleString("en-US")} of ${chosen.raw.total.toLocaleString("en-US")} items: those that runs disagree on and the most confident mistakes first, and an even selection of the others. Counts are of these; ${whole ? "scores are of all" : "so are scores of a filter"}.`
@@ -119,7 +121,7 @@
     const columns = set().columns.map((column, place) => [place, column.label]);
     options(part("set"), sets.map((one, place) => [place, one.raw.title]), state.set);
     options(part("a"), columns, state.a);
-    options(part("b"), [[-1, "nothing"], ...columns.filter(([place]) => place !== state.a)], state.b);
+    options(part("b"), [[-1, "nothing"], ...columns.filter(([place]) => place !== state.a), ...(columns.length > 2 ? [[mmdl.EVERY_RUN, "all of them"]] : [])], state.b);
     part("b").parentElement.hidden = columns.length < 2;
     const name = set().kind === "retrieval" ? "similarity" : "confidence";
     const sorts = { mistakes: `mistakes, highest ${name} first`, apart: "disagreement of the runs", confident: `highest ${name}`, unsure: `lowest ${name}`, worst: "lowest score", best: "highest score", order: "order of the data" };

@@ -22,7 +22,19 @@
   const queries = (set) => {
     const count = Math.min(QUERIES, set.count);
     const apart = set.count / count;
-    return [...new Set(Array.from({ length: count }, (_, place) => Math.floor((place * apart + state.turn * 7) % set.count)))];
+    const found = Array.from({ length: count }, (_, place) => {
+      const near = set.all.slice(Math.floor(place * apart), Math.floor((place + 1) * apart));
+      // runs keep a part of the images: of each stretch those queries come first of which most can be seen
+      const sorted = near.map((row) => [gaps(set, row), row]).sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+      return sorted[state.turn % sorted.length][1];
+    });
+    return [...new Set(found)];
+  };
+
+  // Images of a query that are not in the page, whichever run is shown.
+  const gaps = (set, row) => {
+    const found = set.columns.flatMap((_, column) => (set.raw.pictures ? (set.answers(column, row) ?? []) : []));
+    return found.filter((answer) => !answer.image).length + (set.image(row) ? 0 : 100);
   };
 
   const line = (set, row, column) =>

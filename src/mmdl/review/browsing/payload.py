@@ -27,8 +27,8 @@ def payload(sets: list[PredictionSet], images: ItemImages, most: int = MOST_ITEM
 
     Returns:
         `sets` and `images` (data URIs). Of each set: `name, kind, metric, split, total, texts`, and by item `ids,
-        image, query, references, groups` and `columns` with `score` and `top`. Texts and images are places in `texts`
-        and `images`.
+        image, key, query, references, groups` and `columns` with `score` and `top`. Texts and images are places in
+        `texts` and `images`.
     """
     columns = max((len(found.columns) for found in sets), default=1)
     most = min(most, max(60, MOST_ANSWERS // columns))
@@ -80,6 +80,8 @@ def _set(found: PredictionSet, images: ItemImages, most: int) -> dict[str, Any]:
         "groups": {name: [texts(found.facts[row].groups.get(name, "")) for row in rows] for name in groups},
         "columns": [_column(found, column, rows, texts) for column in found.columns],
     }
+    if found.kind != "classification":  # there it is the id
+        made["key"] = [texts(found.facts[row].image) for row in rows]
     if any(found.facts[row].prompt for row in rows):
         made["prompt"] = _prompts(found, rows, texts, images)
     if found.images:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 TOP = 5
 """Answers of one record that a page shows."""
+NAMES = ("answer", "class", "image", "caption")
+"""Keys of what is answered, one an entry of `top`."""
 
 
 class ItemFacts(NamedTuple):
@@ -82,16 +84,14 @@ def best_answers(kind: str, record: Mapping[str, Any]) -> list[Answer]:
     """
     answers = []
     for entry in _list(record.get("top"))[:TOP]:
-        if isinstance(entry, Mapping):
-            name = next((key for key in ("answer", "class", "image", "caption") if key in entry), None)
-            right = entry.get("right")
-            answers.append(
-                Answer(
-                    _text(entry.get(name)) if name else "",
-                    _number(entry.get("probability", entry.get("similarity"))),
-                    right if isinstance(right, bool) else None,
-                )
-            )
+        if isinstance(entry, dict):
+            text, right = "", entry.get("right")
+            for key in NAMES:
+                if key in entry:
+                    text = _text(entry[key])
+                    break
+            value = entry["probability"] if "probability" in entry else entry.get("similarity")
+            answers.append(Answer(text, _number(value), right if isinstance(right, bool) else None))
     if not answers and kind != "retrieval":
         said = record.get("generation", record.get("prediction"))
         return [Answer(_text(said), _number(record.get("probability")))] if said is not None else []
