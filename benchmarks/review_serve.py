@@ -10,8 +10,8 @@ read equal figures from files that lie in the page cache, and are asked over HTT
 - `cold`: the first answer of a server that has just said its address.
 - `warm`: an answer when nothing has changed; `grown`: when each run has one more line.
 
-TensorBoard keeps a random sample of 1,000 points of each curve; mmdl keeps all, and thins what it sends with the least and
-the greatest of each stretch. The parts below a line measure the readers alone, in this process.
+TensorBoard keeps a random sample of 1,000 points of each curve; mmdl keeps all, and thins what it sends with the least
+and the greatest of each stretch. The parts below a line measure the readers alone, in this process.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def make_events(root: Path, runs: int, points: int) -> None:
 
 def ask(address: str) -> Any:
     """The JSON at an address; None without an answer."""
-    with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=120) as answer:  # noqa: S310
+    with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=120) as answer:
         return json.load(answer)
     return None
 
@@ -198,7 +198,7 @@ def of_tensorboard(root: Path, points: int) -> dict[str, float]:
 
     def curves() -> dict[str, Any]:
         request = f"{url}/data/plugin/scalars/scalars_multirun"
-        with suppress(OSError, ValueError), urllib.request.urlopen(request, form, timeout=120) as answer:  # noqa: S310
+        with suppress(OSError, ValueError), urllib.request.urlopen(request, form, timeout=120) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
         return {}
