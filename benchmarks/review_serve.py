@@ -2,8 +2,8 @@
 
     python benchmarks/review_serve.py [--runs 200] [--points 10000] [--repeats 5] [--no-tensorboard]
 
-Each run logs 12 quantities in 10,000 lines and 100 validations; nine of ten have finished, one is in progress or was killed. Both servers
-read equal figures from files that lie in the page cache, and are asked over HTTP. Times are medians in seconds:
+Each run logs 12 quantities in 10,000 lines, and 100 validations; nine of ten have finished, one is in progress. Both
+servers read equal figures from files that lie in the page cache, and are asked over HTTP. Medians in seconds:
 
 - `from the command`: from the start of the command until the list of runs holds all of them, and then until the 10
   curves are there to their last point (imports of Python included; TensorBoard reads in the background).
@@ -58,7 +58,7 @@ trainer:
 
 
 def figures(seed: int, points: int) -> Iterator[dict[str, Any]]:
-    """Lines of one run, and of a validation after each 100: noise around a curve that falls, as measured figures are, with all their digits."""
+    """Lines of one run, and of a validation after each 100: noise around a curve that falls, with all its digits."""
     chance = random.Random(seed)
     for point in range(points):
         row = {"step": 20 * point, "time": 1795870000.0 + round(1.7 * point, 3)}
