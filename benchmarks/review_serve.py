@@ -2,16 +2,16 @@
 
     python benchmarks/review_serve.py [--runs 200] [--points 10000] [--repeats 5] [--no-tensorboard]
 
-Each run logs 12 quantities in 10,000 lines; nine of ten have finished, one is in progress or was killed. Both servers
-read equal figures from files that lie in the page cache, and are asked over HTTP. Times are medians in seconds:
+Each run logs 12 quantities in 10,000 lines, and 100 validations; nine of ten have finished, one is in progress. Both
+servers read equal figures from files that lie in the page cache, and are asked over HTTP. Medians in seconds:
 
 - `from the command`: from the start of the command until the list of runs holds all of them, and then until the 10
   curves are there to their last point (imports of Python included; TensorBoard reads in the background).
 - `cold`: the first answer of a server that has just said its address.
 - `warm`: an answer when nothing has changed; `grown`: when each run has one more line.
 
-TensorBoard keeps a random sample of 1,000 points of each curve; mmdl keeps all, and thins what it sends with the least and
-the greatest of each stretch. The parts below a line measure the readers alone, in this process.
+TensorBoard keeps a random sample of 1,000 points of each curve; mmdl keeps all, and thins what it sends with the least
+and the greatest of each stretch. The parts below a line measure the readers alone, in this process.
 """
 
 from __future__ import annotations
@@ -57,14 +57,19 @@ trainer:
 """
 
 
-def figures(seed: int, points: int) -> Iterator[dict[str, float]]:
-    """Lines of one run: noise around a curve that falls, as measured figures are, with all their digits."""
+def figures(seed: int, points: int) -> Iterator[dict[str, Any]]:
+    """Lines of one run, and of a validation after each 100: noise around a curve that falls, with all its digits."""
     chance = random.Random(seed)
     for point in range(points):
         row = {"step": 20 * point, "time": 1795870000.0 + round(1.7 * point, 3)}
         for place, name in enumerate(QUANTITIES[:-2]):
             row[name] = place + math.exp(-point / 3000) + 0.1 * chance.random()
         yield row | {"epoch": point // 500, "trainer/global_step": 20 * point}
+        if point % 100 == 99:
+            yield {key: row[key] for key in ("step", "time")} | {
+                "val/recall": row["train/accuracy"],
+                "n": {"val/recall": 5000},
+            }
 
 
 def make_runs(root: Path, runs: int, points: int) -> None:
@@ -100,7 +105,11 @@ def make_events(root: Path, runs: int, points: int) -> None:
             continue
         writer = EventFileWriter(str(run), max_queue_size=100_000)
         for row in figures(number, points):
-            values = [Summary.Value(tag=name, simple_value=row[name]) for name in QUANTITIES]
+            values = [
+                Summary.Value(tag=name, simple_value=value)
+                for name, value in row.items()
+                if name not in ("step", "time", "n")
+            ]
             writer.add_event(
                 Event(wall_time=row["time"], step=int(row["step"]), summary=Summary(value=values))
             )
@@ -109,7 +118,7 @@ def make_events(root: Path, runs: int, points: int) -> None:
 
 def ask(address: str) -> Any:
     """The JSON at an address; None without an answer."""
-    with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=120) as answer:  # noqa: S310
+    with suppress(OSError, ValueError), urllib.request.urlopen(address, timeout=120) as answer:
         return json.load(answer)
     return None
 
@@ -198,7 +207,7 @@ def of_tensorboard(root: Path, points: int) -> dict[str, float]:
 
     def curves() -> dict[str, Any]:
         request = f"{url}/data/plugin/scalars/scalars_multirun"
-        with suppress(OSError, ValueError), urllib.request.urlopen(request, form, timeout=120) as answer:  # noqa: S310
+        with suppress(OSError, ValueError), urllib.request.urlopen(request, form, timeout=120) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
         return {}

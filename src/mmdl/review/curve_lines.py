@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,9 @@ OWN = ("step", "time")
 """Keys of a line that are no quantity."""
 
 LAST_STEP = 2**63 - 1
+
+COUNTS = re.compile(rb', "n": \{"[^"]*": (?:0|[1-9]\d*)(?:, "[^"]*": (?:0|[1-9]\d*))*\}(?=[,}])')
+"""Over how many samples the figures of a line were taken, as the logger writes it: no quantity."""
 
 
 class Lines(NamedTuple):
@@ -39,13 +43,14 @@ def parsed(content: bytes) -> Lines:
     Returns:
         The same as `parsed_plainly`, some ten times faster for lines as the logger writes them.
     """
-    if not _is_flat(content):
+    flat = COUNTS.sub(b"", content) if b', "n": {' in content else content
+    if not _is_flat(flat) or b'"n":' in flat:
         return parsed_plainly(content)
-    found = _by_arrow(content)
+    found = _by_arrow(flat)
     if found is not None:
         return found
     try:  # a value that is not finite stands as text: pyarrow takes no column of both
-        rows = json.loads(b"[" + content[:-1].replace(b"\n", b",") + b"]")
+        rows = json.loads(b"[" + flat[:-1].replace(b"\n", b",") + b"]")
     except (ValueError, RecursionError):
         return parsed_plainly(content)
     return _of_rows(rows)

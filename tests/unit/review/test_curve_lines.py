@@ -91,6 +91,12 @@ def test_random_lines_are_read_as_json_reads_them(odd):
         b'{"step": 1, "time": "12.5", "a": 1}\n{"step": 1, "time": "soon", "a": 1}\n',
         b'{"step": 1, "time": null, "a": null}\n',
         b'{"step": 1, "a": {"b": 2}, "c": [1, 2], "d": 3}\n',
+        b'{"step": 1, "a": 2, "n": {"a": 10, "b": 0}}\n{"step": 2, "a": 3, "n": {"a": 10}, "c": 1}\n',
+        b'{"step": 1, "a": 2, "n": 5}\n{"step": 1, "a": 2, "n": 5, "n": {"a": 10}}\n',
+        b'{"step": 1, "a": 2, "n": {"a": 010}}\n{"step": 1, "a": 2, "n": {"a" 1}}\n{"step": 1, "a": 2, "n": {}}\n',
+        b'{"step": 1, "a": 2, "n": {"a": 1}\n{"step": 1, "a": 2, "n": {"a": {"b": 1}}}\n{"step": 1, "n": {"a": "1"}}\n',
+        b'{"n": {"a": 1}, "step": 1, "a": 2}\n{"a": {"b": 1, "n": {"a": 1}}, "step": 1}\n',
+        b'{"step": 1, "a": ", "n": {"a": 1}}\n{"step": 1, "a": 2, "n": {"a": 1}, "n": {"b": 1}}\n',
         b'{"step": 1, "a{": 2}\n{"step": 1, "b": "}"}\n',
         '{"step": 1, "ä": 2, "\\u00fc": 3}\n'.encode(),
         b'{"step": 1, "a\\ud800": 2}\n',
@@ -129,5 +135,7 @@ def test_lines_of_the_logger_take_the_fast_way(monkeypatch):
         for step in range(50)
     )
     assert parsed(content).columns["loss"][1].tolist() == [1 / (step + 1) for step in range(50)]
+    counts = b'{"step": 50, "time": 17, "val/loss": 0.5, "n": {"val/loss": 144, "val/accuracy": 144}}\n'
+    assert parsed(content + counts).columns["val/loss"][1].tolist() == [0.5]
     with_text = content + b'{"step": 50, "time": 17, "loss": "nan"}\n'
     assert np.isnan(parsed(with_text).columns["loss"][1][-1])

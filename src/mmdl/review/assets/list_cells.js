@@ -8,7 +8,10 @@
 
   const address = (id) => `/run/${id.split("/").map(encodeURIComponent).join("/")}`;
 
-  const clock = (seconds) => (seconds == null ? "" : new Date(1000 * seconds).toLocaleString());
+  const clock = (seconds, today = false) => {
+    const when = new Date(1000 * seconds);
+    return today ? when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : when.toLocaleString();
+  };
 
   // 3 s, 12 min, 2 h 5 min, 3 d: a length of time in few characters.
   const span = (seconds) => {
@@ -70,7 +73,7 @@
       parts.push(bar);
     }
     const said = [];
-    if (row.silent) said.push(`no sign of life since ${ago(row.updated, now).replace(" ago", "")}`);
+    if (row.silent) said.push(`no sign of life since ${clock(row.updated, now - row.updated < 72000)}`);
     else if (left(row, now) != null) said.push(`${span(left(row, now))} left`);
     if (row.state !== "finished") {
       if (share != null) said.unshift(`${Math.floor(100 * share)}%`);

@@ -64,6 +64,7 @@
       this.growing = true;
       const found = await this._quantities();
       if (found) {
+        this._say(found.notes);
         const names = found.quantities.map((quantity) => quantity.name).join("\n");
         if (names !== [...this.panel.cells.keys()].join("\n")) this.panel.setQuantities(found.quantities);
         await Promise.all([...this.panel.cells.values()].filter((cell) => cell.chart).map((cell) => this.panel._fill(cell)));

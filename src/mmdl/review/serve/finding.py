@@ -17,7 +17,7 @@ SIGNS = frozenset({"config.yaml", "status.json", "metrics.jsonl"})
 INSIDE_RUNS = ("arms", "trials", "runs")
 """Folders inside a run folder that may hold runs themselves."""
 
-PASSED_OVER = frozenset({"wandb", "checkpoints", "evaluation", "predictions", "media", "lightning_logs", "node_modules"})
+PASSED_OVER = frozenset(("wandb", "checkpoints", "evaluation", "predictions", "media", "lightning_logs"))
 DEEPEST = 5
 MOST = 50_000
 """Folders that are looked at, at most: a root may have been given by mistake."""

@@ -88,7 +88,9 @@ class Listing:
                 "tag": self.tag,
                 "whole": known == 0,
                 "rows": [row for row, version in self._rows.values() if version > known],
-                "gone": [run_id for run_id, version in self._gone.items() if version > known] if known else [],
+                "gone": [run_id for run_id, version in self._gone.items() if version > known]
+                if known
+                else [],
                 "notes": self._notes,
                 "now": round(time.time(), 1),
             }

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from mmdl.review.serve.finding import Stamp
+from mmdl.review.serve.progress import whole
 
 CHUNK = 4 << 20
 
@@ -26,6 +27,8 @@ class Monitored:
         self.mode = mode
         self.best: float | None = None
         self.last: float | None = None
+        self.n: int | None = None
+        """Samples that the best value was taken over, where the line says it."""
         self.not_numbers = 0
         """Values that are not finite."""
         self._stamp = Stamp(0, 0, 0)
@@ -36,7 +39,7 @@ class Monitored:
         if stamp == self._stamp:
             return
         if stamp.inode != self._stamp.inode or stamp.size < self._offset:
-            self._offset, self.best, self.last, self.not_numbers = 0, None, None, 0
+            self._offset, self.best, self.last, self.n, self.not_numbers = 0, None, None, None, 0
         self._stamp = stamp
         key = json.dumps(self.name).encode()
         try:
@@ -61,12 +64,14 @@ class Monitored:
 
     def _take_line(self, line: bytes) -> None:
         try:
-            value = float(json.loads(line)[self.name])
+            row = json.loads(line)
+            value = float(row[self.name])
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return
         if not math.isfinite(value):
             self.not_numbers += 1
             return
         self.last = value
-        better = min if self.mode == "min" else max
-        self.best = value if self.best is None else better(self.best, value)
+        if self.best is None or (value < self.best if self.mode == "min" else value > self.best):
+            counts = row.get("n")
+            self.best, self.n = value, whole(counts.get(self.name)) if isinstance(counts, dict) else None

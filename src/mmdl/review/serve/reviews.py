@@ -110,7 +110,6 @@ def refuse_links(folder: Path, root: Path) -> None:
 def made_page(folders: Sequence[Path]) -> str:
     """The page of a review, with the way back to the list."""
     from mmdl.review.building import build_review
-
     from mmdl.review.page.render import render
 
     head = '<header class="top"><div>'

@@ -150,21 +150,21 @@ class RunRow:
         self, monitor: str, mode: str, summary: Mapping[str, Any], metrics: Stamp | None, finished: bool
     ) -> Row:
         """The figure of the test where there is one, the best and the last of validation."""
-        best, last, not_numbers = figure(summary.get(f"best/{monitor}"))["value"], None, 0
+        best, last, n, not_numbers = figure(summary.get(f"best/{monitor}"))["value"], None, None, 0
         if monitor and metrics is not None and not (finished and best is not None):
             follow = self._monitored
             if follow is None or (follow.name, follow.mode) != (monitor, mode):
                 follow = self._monitored = Monitored(self.path / "metrics.jsonl", monitor, mode)
             follow.update(metrics)
-            best = follow.best if best is None else best
+            best, n = (follow.best, follow.n) if best is None else (best, None)
             last, not_numbers = follow.last, follow.not_numbers if follow.best is None else 0
         test = monitor.replace("val/", "test/", 1)
         for name in (test, monitor):
             found = figure(summary.get(name))
             if name and found["value"] is not None:
                 return {"metric": name, **found, "best": best, "last": last, "not_numbers": not_numbers}
-        nothing = figure(best)
-        return {"metric": monitor, **nothing, "best": best, "last": last, "not_numbers": not_numbers}
+        so_far = figure({"value": best, "n": n})
+        return {"metric": monitor, **so_far, "best": best, "last": last, "not_numbers": not_numbers}
 
 
 def state_of(status: Mapping[str, Any]) -> str:

@@ -53,6 +53,16 @@ def test_a_file_that_was_replaced_is_read_from_the_start(file):
     assert (follow.best, follow.last) == (0.6, 0.55)
 
 
+def test_samples_of_the_best_value_are_kept(file):
+    append(file, {"val/loss": 2.0, "n": {"val/loss": 144}}, {"val/loss": 3.0, "n": {"val/loss": 7}})
+    follow = Monitored(file, "val/loss", "min")
+    follow.update(stamp(file))
+    assert (follow.best, follow.n) == (2.0, 144)
+    append(file, {"val/loss": 1.0, "n": {"val/loss": "x"}})
+    follow.update(stamp(file))
+    assert (follow.best, follow.n) == (1.0, None)
+
+
 def test_other_names_damaged_lines_and_what_is_no_number_are_passed_over(file):
     append(
         file, {"val/loss/class/a": 0.1}, {"note": "val/loss"}, {"val/loss": "nan"}, end='{"val/loss": 0.0\n'
