@@ -53,6 +53,13 @@ class OfflineRun:
         return found
 
     @property
+    def names(self):
+        """Names of all scalars, tables and pictures."""
+        scalars = {name for row in self.rows for name in row} | set(self.summary)
+        media = {name.rpartition(".")[0] for name in self.summary if name.endswith("._type")}
+        return scalars | media | {name.removesuffix("_table") for name in media}
+
+    @property
     def run(self):
         return self.of("run")[0]
 

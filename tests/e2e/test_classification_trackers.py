@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmdl.data.mnist import write_fixture
+from mmdl.review.panels import media, quantities, review_sections
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,9 @@ def test_tensorboard_has_the_pictures_and_the_figures(run):
     summary = json.loads((run / "summary.json").read_text())
     [scalar] = events.Scalars("test/accuracy")
     assert scalar.value == pytest.approx(summary["test/accuracy"]["value"], abs=1e-6)
+
+
+def test_the_review_workspace_shows_only_what_runs_have(run, offline_run):
+    [path] = run.glob("wandb/offline-run-*/run-*.wandb")
+    sections = review_sections("classification")
+    assert quantities(sections) | media(sections) <= offline_run(path).names | {"train/loss"}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mmdl.review.panels import media, quantities, review_sections
+
 WORDS = (
     *("train", "+experiment=vqa", "quick=true", "logger=[wandb,csv,tensorboard]", "run.id=w.1"),
     *("trainer.max_epochs=4", "trainer.log_every_n_steps=2", "logger.wandb.tags=[paper]"),
@@ -156,8 +158,11 @@ def test_artifacts_are_the_files_of_the_run_folder_and_take_no_space(logged, off
 
 def test_the_table_is_what_the_predictions_file_has(logged, offline):
     run, _ = logged
-    [path] = [*run.glob("wandb/offline-run-*/files/media/table/predictions_*.table.json")]
-    table = json.loads(path.read_text())
+    contents = {
+        entry["path"]: entry for entry in offline.artifacts["run-w.1-predictions"]["manifest"]["contents"]
+    }
+    table = json.loads(Path(contents["predictions.table.json"]["local_path"]).read_text())
+    kept = {path.read_bytes() for path in (run / "media" / "items").rglob("*.png")}
     records = [json.loads(line) for line in (run / "predictions" / "test.jsonl").read_text().splitlines()]
     of_question = {str(record["question_id"]): record for record in records}
     columns = table["columns"]
@@ -169,6 +174,25 @@ def test_the_table_is_what_the_predictions_file_has(logged, offline):
         for name in ("question", "prediction", "score", "answer_type"):
             assert row[name] == record[name]
         assert row["image"]["_type"] == "image-file"
+        assert Path(contents[row["image"]["path"]]["local_path"]).read_bytes() in kept
+
+
+def test_the_probe_set_is_a_table_with_a_column_a_validation(logged, offline):
+    run, _ = logged
+    contents = {entry["path"]: entry for entry in offline.artifacts["run-w.1-probe"]["manifest"]["contents"]}
+    table = json.loads(Path(contents["probe.table.json"]["local_path"]).read_text())
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    steps = [name for name in table["columns"] if name.startswith("step ")]
+    assert len(steps) == 4
+    for step in steps:
+        path = run / "media" / "probe" / f"{step.replace(' ', '-')}.jsonl"
+        said = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [row[step] for row in rows] == [f"{r['prediction']} ({r['score']:.2f})" for r in said]
+
+
+def test_the_review_workspace_shows_only_what_runs_have(offline):
+    sections = review_sections("vqa")
+    assert quantities(sections) | media(sections) <= offline.names
 
 
 def test_the_offline_run_is_ready_to_be_sent(logged):
@@ -182,10 +206,15 @@ def test_the_offline_run_is_ready_to_be_sent(logged):
     assert "Would sync 1 run(s)" in done.stdout + done.stderr
 
 
-def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(logged, launch, offline_run):
+def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(
+    logged, run_command, offline_run, monkeypatch
+):
     run, _ = logged
-    done = launch(run.parent.parent, ["eval", "run=w.1", "logger=wandb"])
-    assert done.code == 0, done.stderr
+    for name in ("DATA_DIR", "CACHE_DIR", "SILENT", "MODE"):  # set by the logger, for this run only
+        monkeypatch.setenv(f"WANDB_{name}", "offline")
+        monkeypatch.delenv(f"WANDB_{name}")
+    monkeypatch.chdir(run.parent.parent)
+    run_command("eval", "run=w.1", "logger=wandb", "split=test")
     [path] = run.glob("wandb/offline-run-*-w.1.eval-test/*.wandb")
     found = offline_run(path)
     assert (found.run["run_id"], found.run["job_type"], found.run["run_group"]) == (

@@ -65,14 +65,15 @@ def item_tables(folder: Path, name: str) -> dict[str, ItemTable]:
         ("predictions/text_to_image", f"{name}_text_to_image"),
         ("predictions/image_to_text", f"{name}_image_to_text"),
     ):
-        records = _records(folder / "predictions" / f"{stem}.jsonl")
+        records = read_records(folder / "predictions" / f"{stem}.jsonl")
         kind = kind_of(records[0]) if records else None
         if records:
             found[key] = _table(TABLES.get(str(kind), _generic), records, images)
     return found
 
 
-def _records(path: Path) -> list[Record]:
+def read_records(path: Path) -> list[Record]:
+    """The records of a file that can be read; without a file, none."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -92,8 +93,13 @@ Table = Callable[[Sequence[Record], Mapping[str, Path]], ItemTable]
 
 
 def _table(make: Table, records: Sequence[Record], images: Mapping[str, Path]) -> ItemTable:
-    """A table within the limits, without columns that are empty."""
-    table = make(records, images)
+    """A table of records whose image the run has kept, where it has kept any: the worst mistakes are among them."""
+    pictured = [record for record in records if str(record.get("image", record.get("id"))) in images]
+    return within_limits(make(pictured or records, images))
+
+
+def within_limits(table: ItemTable) -> ItemTable:
+    """A table without the images and characters that are too many, and without columns that are empty."""
     left = MOST_BYTES
     rows = []
     for row in table.rows:

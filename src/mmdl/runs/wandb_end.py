@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import WandbLogger
 from mmdl.evaluators.base import Artifact
 from mmdl.runs.folder import RunFolder, rank
 from mmdl.runs.item_tables import ItemTable, Picture, item_tables
+from mmdl.runs.probe_table import probe_table
 from mmdl.runs.tracker_end import tracker_may_end
 from mmdl.runs.wandb_artifacts import log_artifacts
 from mmdl.runs.wandb_charts import table_chart
@@ -55,6 +56,9 @@ def _finish(
     run.summary.update(summary)
     if name is not None:
         shown = item_tables(folder.path, name)
+        probe = probe_table(folder.path)
+        if probe is not None:
+            shown["probe"] = probe
         if shown:
             run.log({key: _wandb_table(table) for key, table in shown.items()})
     charts = {key: chart for key, file in tables.items() if (chart := table_chart(file)) is not None}
