@@ -67,7 +67,7 @@ class OpenedSweep(NamedTuple):
         """
         own = [f"run.id={trial.run}"]
         if "wandb" in chosen(self.config.get("logger")):
-            own += [f"logger.wandb.group={self.sweep.name}", "logger.wandb.job_type=sweep"]
+            own += [f"logger.wandb.group={self.sweep.name}", "logger.wandb.job_type=sweep-trial"]
         given = {word.partition("=")[0] for word in self.command.fixed}
         own = [word for word in own if word.partition("=")[0] not in given]
         return ["train", *self.command.flags, *self.command.fixed, *trial.overrides, *own]
@@ -325,7 +325,9 @@ def dry_run_lines(opened: OpenedSweep) -> list[str]:
     lines = [f"sweep {sweep.name} ({method.method}), chosen by {sweep.monitor} ({sweep.mode})"]
     if method.method == "grid":
         begun = any(trial.attempts for trial in sweep.trials)
-        cells = [(t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials]
+        cells = [
+            (t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials
+        ]
         widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
         lines += [
             "  ".join(["", run.ljust(widths[0]), *([state.ljust(widths[1])] if begun else []), shown])

@@ -49,7 +49,7 @@ def wandb_sweep(
             "${interpreter}",
             *("-m", "mmdl", "train", *command.flags),
             *map(redact_argument, trials),
-            *("logger=wandb", f"logger.wandb.group={sweep.name}", "logger.wandb.job_type=sweep"),
+            *("logger=wandb", f"logger.wandb.group={sweep.name}", "logger.wandb.job_type=sweep-trial"),
             "${args_no_hyphens}",
         ],
     }

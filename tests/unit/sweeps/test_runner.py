@@ -6,6 +6,8 @@ import pytest
 
 from mmdl.runs.sweeps import sweep_runs
 
+from .conftest import wait_for
+
 
 def test_a_grid_trains_every_combination_once(sweeps, capsys):
     assert sweeps.here("optimizer.lr=0.1,0.01", "seed=0,1") == 0
@@ -65,6 +67,7 @@ def test_what_is_refused_is_not_tried_again(sweeps):
     assert sweeps.trials[0].error == "there is no such file"
 
 
+@pytest.mark.slow
 def test_a_run_without_the_figure_has_failed(sweeps):
     sweeps.plan(n1={"no_value": True})
     assert sweeps.here("optimizer.lr=0.1,0.01") == 2
@@ -103,10 +106,8 @@ def test_runs_of_other_origin_are_not_touched(sweeps, capsys):
     assert not (sweeps.root / "sweeps" / "lr" / "sweep.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_stops_the_trials_with_a_checkpoint_and_says_how_to_go_on(sweeps, number):
-    from .conftest import wait_for
-
     sweeps.plan(n2={"steps": 4000}, n3={"steps": 4000})
     process = sweeps.begin("optimizer.lr=0.1,0.01,0.02", "sweep.jobs=2")
     wait_for(lambda: all((sweeps.root / f"lr-{n}" / "checkpoint").exists() for n in (2, 3)))
@@ -122,8 +123,6 @@ def test_a_signal_stops_the_trials_with_a_checkpoint_and_says_how_to_go_on(sweep
 
 
 def test_a_killed_sweep_finds_the_trial_that_still_runs(sweeps, capsys):
-    from .conftest import wait_for
-
     sweeps.plan(n1={"steps": 60}, n2={"steps": 1})
     process = sweeps.begin("optimizer.lr=0.1,0.01")
     wait_for(lambda: (sweeps.root / "lr-1" / "checkpoint").exists())
@@ -136,6 +135,20 @@ def test_a_killed_sweep_finds_the_trial_that_still_runs(sweeps, capsys):
     assert [(trial.state, trial.attempts) for trial in sweeps.trials] == [("finished", 1), ("finished", 1)]
 
 
+def test_what_has_finished_after_the_sweep_was_killed_is_not_trained_again(sweeps):
+    sweeps.plan(n1={"steps": 10})
+    process = sweeps.begin("optimizer.lr=0.1,0.01")
+    wait_for(lambda: (sweeps.root / "lr-1" / "checkpoint").exists())
+    process.kill()
+    process.communicate()
+    assert sweeps.trials[0].state == "running"
+    wait_for(lambda: (sweeps.root / "lr-1" / "summary.json").exists())
+    assert sweeps.here("optimizer.lr=0.1,0.01") == 0
+    assert sweeps.started == ["lr-1", "lr-2"]
+    assert [trial.state for trial in sweeps.trials] == ["finished", "finished"]
+
+
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_again_and_again_comes_to_the_same(sweeps, tmp_path):
     """At moments that are spread over its whole course."""
     words = ("optimizer.lr=0.1,0.01,0.02,0.05", "sweep.jobs=2")
@@ -157,6 +170,4 @@ def test_a_sweep_that_is_killed_again_and_again_comes_to_the_same(sweeps, tmp_pa
 
 
 def _wait_for_starts(sweeps, count):
-    from .conftest import wait_for
-
     wait_for(lambda: len(set(sweeps.started)) >= count)
