@@ -170,7 +170,7 @@ class Runner:
             value = chosen_value(process.run, self.sweep.monitor)
             if value is None:
                 trial.state = "failed"
-                trial.error = f"it has no {self.sweep.monitor}, by which trials are chosen"
+                trial.error = f"it ended without a validation: no {self.sweep.monitor} to choose trials by"
             else:
                 trial.state, trial.value = "finished", value
         elif trial.number in self._pruning:

@@ -71,7 +71,7 @@ def test_what_is_refused_is_not_tried_again(sweeps):
 def test_a_run_without_the_figure_has_failed(sweeps):
     sweeps.plan(n1={"no_value": True})
     assert sweeps.here("optimizer.lr=0.1,0.01") == 2
-    assert "no val/accuracy" in sweeps.trials[0].error
+    assert "no val/accuracy to choose trials by" in sweeps.trials[0].error
 
 
 def test_trials_at_a_time_share_the_threads_and_gpus_and_inherit_no_rank(sweeps, monkeypatch):
