@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from mmdl.runs.sweeps import SWEEP_FILE, SWEEPS, named_sweep, runs_of
 from mmdl.sweeps.command import SweepCommand, taken_apart
 from mmdl.sweeps.composing import Composer, check_trials, composer
 from mmdl.sweeps.method import SweepMethod
-from mmdl.sweeps.record import Sweep, Trial, load_sweep
+from mmdl.sweeps.record import LOCK_FILE, Sweep, Trial, load_sweep
 from mmdl.sweeps.runner import check_free
 from mmdl.sweeps.sameness import FIRST_FILE, check_same, fingerprint, plain
 from mmdl.sweeps.space import Dimension, space_of
@@ -297,10 +298,10 @@ def _alone(folder: Path, *, writes: bool) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError as error:
             pid = os.read(handle, 20).decode(errors="replace").strip()
             raise UserError(
@@ -313,6 +314,16 @@ def _alone(folder: Path, *, writes: bool) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Take a lock; `ls sweeps` looks at it for a moment."""
+    for _ in range(5):
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.1)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def dry_run_lines(opened: OpenedSweep) -> list[str]:

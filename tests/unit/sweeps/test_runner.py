@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mmdl.commands.ls import main
 from mmdl.runs.sweeps import sweep_runs
 
 from .conftest import wait_for
@@ -24,6 +25,10 @@ def test_a_grid_trains_every_combination_once(sweeps, capsys):
     assert "test/accuracy 0.9950 +- 0.0071 (2 seeds)" in out
     assert "python -m mmdl train +experiment=mnist data=digits logger=none optimizer.lr=0.01 seed=0" in out
     assert "python -m mmdl review lr" in out
+    assert main(["sweeps"]) == 0
+    assert capsys.readouterr().out == (
+        "lr  finished   grid    4 of 4 trials  best val/accuracy 1.0000  lr-3  optimizer.lr=0.01 seed=0\n"
+    )
 
 
 def test_the_same_command_trains_nothing_again_and_more_values_are_added(sweeps):

@@ -8,6 +8,11 @@ from wandb.apis.public.sweeps import _validate_config_and_fill_distribution
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args, load_sweep_config
 
 from mmdl.__main__ import dispatch
+from mmdl.sweeps.command import taken_apart
+from mmdl.sweeps.grid import GridSweep
+from mmdl.sweeps.record import Sweep
+from mmdl.sweeps.space import dimension
+from mmdl.sweeps.wandb_config import write_wandb_sweep
 
 TAKEN = {  # distribution -> its keys, as in the schema of W&B's sweeps package
     None: {"values"},
@@ -104,18 +109,29 @@ def test_an_agent_searches_as_the_study_does(sweeps, capsys):
 
 
 @pytest.mark.slow
-def test_experiments_are_swept_without_a_plus_and_other_names_are_said(sweeps, capsys):
+def test_experiments_are_swept_without_a_plus(sweeps, capsys):
     base = ("sweep.name=lr", "logger=none")
     assert sweeps.here("+experiment=mnist,cifar10", "data=digits", base=base) == 0
     config = written(sweeps)
     check_shape(config)
     assert config["parameters"] == {"experiment": {"values": ["mnist", "cifar10"]}}
     assert composed(agents_command(config, experiment="cifar10"), capsys)["name"] == "cifar10"
-    capsys.readouterr()
-    base = ("sweep.name=lr2", "logger=none", "+experiment=vqa", "model/fusion=film,hadamard")
-    sweeps.here(base=base)
-    assert "W&B takes no parameter named model/fusion" in capsys.readouterr().err
-    assert not (sweeps.root / "sweeps" / "lr2" / "wandb_sweep.yaml").exists()
+    base = ("logger=none", "+experiment=vqa", "sweep.name=fusion")
+    assert sweeps.here("model/fusion=film,hadamard", "--dry-run", base=base) == 0
+
+
+def test_nested_groups_are_named_with_dots_and_what_has_no_name_for_wandb_is_said(tmp_path, capsys):
+    sweep = Sweep(tmp_path, "lr", "grid", "val/vqa_accuracy", "max", {}, [], "")
+    command = taken_apart(["+experiment=vqa", "logger=none"])
+    space = [dimension("model/fusion=film,hadamard")]
+    write_wandb_sweep(sweep, GridSweep(), command, space)
+    config = load_sweep_config(str(tmp_path / "wandb_sweep.yaml"))
+    check_shape(config)
+    found = composed(agents_command(config, **{"model.fusion": "hadamard"}), capsys)
+    assert found["model"]["fusion"]["_target_"].endswith("Hadamard")
+    line = write_wandb_sweep(sweep, GridSweep(), command, [*space, dimension("+a@b.c=x,y")])
+    assert "W&B takes no parameter named a@b.c" in line
+    assert not (tmp_path / "wandb_sweep.yaml").exists()
 
 
 def test_runs_of_a_sweep_are_one_group_of_the_tracker(sweeps):
