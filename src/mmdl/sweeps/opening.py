@@ -89,6 +89,7 @@ def open_sweep(cfg: DictConfig, words: Sequence[str]) -> Iterator[OpenedSweep]:
     if cfg.resume is not None:
         cfg, command = _taken_up(cfg, command)
     _check_settings(cfg)
+    _check_hydra(command)
     method: SweepMethod = instantiate(cfg.sweep)
     with composer(command.fixed, command.config_dir, command.config_path) as composing:
         space = space_of([*cfg.sweep.space, *_params(cfg.sweep.params)], composing.loader)
@@ -178,6 +179,8 @@ def _check_settings(cfg: DictConfig) -> None:
             )
         )
     name = cfg.sweep.get("name")
+    if name == "latest":
+        errors.append(UserError("sweep.name=latest", valid="another name: resume=latest is the newest sweep"))
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,99}", str(name)):
         errors.append(
             UserError(
@@ -187,6 +190,21 @@ def _check_settings(cfg: DictConfig) -> None:
         )
     if errors:
         raise UserErrors(errors)
+
+
+def _check_hydra(command: SweepCommand) -> None:
+    """Refuse Hydra's own sweepers and launchers, which would be passed over.
+
+    Raises:
+        UserError: naming the override.
+    """
+    for word in command.fixed:
+        if re.match(r"[+~]*hydra[./](launcher|sweeper|sweep|mode)\b", word):
+            raise UserError(
+                f"{word}: mmdl sweep starts its trials itself, on this machine",
+                valid="sweep.jobs=N for several at a time",
+                fix="python -m mmdl train ... -m, for Hydra's launchers and sweepers",
+            )
 
 
 def _sweep(
