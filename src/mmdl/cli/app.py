@@ -24,6 +24,7 @@ from hydra.types import RunMode
 
 from mmdl.cli.arguments import parse_hydra
 from mmdl.cli.bare_words import bare_words
+from mmdl.cli.dotted_groups import dotted_groups
 from mmdl.cli.guard import GuardedHydra
 from mmdl.cli.job import Job, JobRefusedError
 from mmdl.cli.paths import caller_conf, packaged_conf
@@ -161,7 +162,8 @@ def run(
         UserError: For every mistake in the command line or a config.
     """
     found = parse_hydra(words)
-    overrides = added_on_resume(verb, presets_last(bare_words(verb, found.overrides)))
+    overrides = dotted_groups(bare_words(verb, found.overrides))
+    overrides = added_on_resume(verb, presets_last(overrides))
     found.overrides = quoted_text(verb, overrides)
     argv = [sys.argv[0], verb, *words, *(word for name in trusted for word in ("--trust", name))]
     job = Job(verb, argv, _flags(found, trusted), whole=whole)

@@ -1,12 +1,13 @@
 """Lists runs, or what can be chosen in a configuration.
 
-usage: python -m mmdl ls [runs|GROUP] [--root FOLDER] [--seeds] [--json]
+usage: python -m mmdl ls [runs|sweeps|GROUP] [--root FOLDER] [--seeds] [--json]
 
 `--seeds` folds finished runs that differ in their seed only into mean and standard deviation.
 
 examples:
   python -m mmdl ls                      all runs, the newest last
   python -m mmdl ls --seeds              mean and deviation over seeds
+  python -m mmdl ls sweeps               sweeps: how many trials are done, and the best
   python -m mmdl ls experiment           experiments, one line each
   python -m mmdl ls model/fusion         any group of the configuration
 """
@@ -40,11 +41,16 @@ def main(argv: list[str]) -> int:
     if arguments.what == "runs":
         _print_runs(arguments.root, arguments.json)
         return 0
+    if arguments.what == "sweeps":
+        from mmdl.sweeps.listing import print_sweeps
+
+        print_sweeps(arguments.root, arguments.json)
+        return 0
     known = groups()
     if arguments.what not in known:
         raise UserError(
             f"there is nothing to list under {arguments.what!r}",
-            valid=nearest(arguments.what, ["runs", *known]),
+            valid=nearest(arguments.what, ["runs", "sweeps", *known]),
             fix="python -m mmdl ls",
         )
     found = catalog(arguments.what)

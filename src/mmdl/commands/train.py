@@ -183,7 +183,7 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
     """Make the run folder and write what is known before training."""
     from mmdl.runs.data_report import write_data_report
     from mmdl.runs.files import write_json
-    from mmdl.runs.manifest import manifest
+    from mmdl.runs.manifest import continued, manifest
 
     if resuming:
         check_data(run, data.fingerprints(), bool(cfg.allow_changes))
@@ -199,7 +199,8 @@ def _begin(cfg: DictConfig, run: RunFolder, data: DataModule, resuming: bool) ->
         log.warning(
             "this run trains on validation data (data.train_on_val=true) and is marked so in manifest.json"
         )
-    write_json(run.manifest_file, manifest(data.fingerprints(), marks))
+    facts = manifest(data.fingerprints(), marks)
+    write_json(run.manifest_file, continued(run.read_manifest(), facts) if resuming else facts)
     data.write_reports(run.path)
     write_data_report(run.data_report_file, data)
     begun = {"resumed": time.time()} if resuming else {"started": time.time()}

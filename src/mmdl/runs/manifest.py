@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,18 @@ def manifest(data_hashes: dict[str, str], marks: dict[str, Any]) -> dict[str, An
         "data": data_hashes,
         "marks": marks,
     }
+
+
+def continued(before: Mapping[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a run that is continued: the command that began it is what makes it again.
+
+    Args:
+        before: Of its beginning, or of an earlier continuation; perhaps empty.
+        now: Of this process.
+
+    >>> continued({"started": "1", "command": ["a"]}, {"started": "2", "command": ["b"], "git": {}})
+    {'started': '1', 'command': ['a'], 'git': {}, 'resumed': [{'started': '2', 'command': ['b'], 'git': {}}]}
+    """
+    first = {name: before[name] for name in ("started", "command") if name in before}
+    this = {name: now[name] for name in ("started", "command", "git") if name in now}
+    return now | first | {"resumed": [*before.get("resumed", []), this]}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mmdl.cli.arguments import parse_hydra, take_trust
+from mmdl.cli.dotted_groups import dotted_groups
 from mmdl.sweeps.space import is_swept
 
 OWN = ("sweep", "dry_run", "resume")
@@ -46,8 +47,9 @@ def taken_apart(words: Sequence[str]) -> SweepCommand:
     found = parse_hydra(rest)
     named = {"--config-path": found.config_path, "--config-dir": found.config_dir}
     flags = [word for flag, value in named.items() if value is not None for word in (flag, value)]
-    own = [word for word in found.overrides if _key(word).split(".")[0].split("/")[0] in OWN]
-    rest = [word for word in found.overrides if word not in own]
+    overrides = dotted_groups(found.overrides)
+    own = [word for word in overrides if _key(word).split(".")[0].split("/")[0] in OWN]
+    rest = [word for word in overrides if word not in own]
     swept = [word for word in rest if is_swept(word)]
     fixed = [word for word in rest if word not in swept]
     return SweepCommand(fixed, swept, own, flags, found.config_dir, found.config_path)

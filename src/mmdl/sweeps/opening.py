@@ -7,8 +7,9 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from mmdl.runs.sweeps import SWEEP_FILE, SWEEPS, named_sweep, runs_of
 from mmdl.sweeps.command import SweepCommand, taken_apart
 from mmdl.sweeps.composing import Composer, check_trials, composer
 from mmdl.sweeps.method import SweepMethod
-from mmdl.sweeps.record import Sweep, Trial, load_sweep
+from mmdl.sweeps.record import LOCK_FILE, Sweep, Trial, load_sweep
 from mmdl.sweeps.runner import check_free
 from mmdl.sweeps.sameness import FIRST_FILE, check_same, fingerprint, plain
 from mmdl.sweeps.space import Dimension, space_of
@@ -67,7 +68,7 @@ class OpenedSweep(NamedTuple):
         """
         own = [f"run.id={trial.run}"]
         if "wandb" in chosen(self.config.get("logger")):
-            own += [f"logger.wandb.group={self.sweep.name}", "logger.wandb.job_type=sweep"]
+            own += [f"logger.wandb.group={self.sweep.name}", "logger.wandb.job_type=sweep-trial"]
         given = {word.partition("=")[0] for word in self.command.fixed}
         own = [word for word in own if word.partition("=")[0] not in given]
         return ["train", *self.command.flags, *self.command.fixed, *trial.overrides, *own]
@@ -88,6 +89,7 @@ def open_sweep(cfg: DictConfig, words: Sequence[str]) -> Iterator[OpenedSweep]:
     if cfg.resume is not None:
         cfg, command = _taken_up(cfg, command)
     _check_settings(cfg)
+    _check_hydra(command)
     method: SweepMethod = instantiate(cfg.sweep)
     with composer(command.fixed, command.config_dir, command.config_path) as composing:
         space = space_of([*cfg.sweep.space, *_params(cfg.sweep.params)], composing.loader)
@@ -177,6 +179,8 @@ def _check_settings(cfg: DictConfig) -> None:
             )
         )
     name = cfg.sweep.get("name")
+    if name == "latest":
+        errors.append(UserError("sweep.name=latest", valid="another name: resume=latest is the newest sweep"))
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,99}", str(name)):
         errors.append(
             UserError(
@@ -186,6 +190,21 @@ def _check_settings(cfg: DictConfig) -> None:
         )
     if errors:
         raise UserErrors(errors)
+
+
+def _check_hydra(command: SweepCommand) -> None:
+    """Refuse Hydra's own sweepers and launchers, which would be passed over.
+
+    Raises:
+        UserError: naming the override.
+    """
+    for word in command.fixed:
+        if re.match(r"[+~]*hydra[./](launcher|sweeper|sweep|mode)\b", word):
+            raise UserError(
+                f"{word}: mmdl sweep starts its trials itself, on this machine",
+                valid="sweep.jobs=N for several at a time",
+                fix="python -m mmdl train ... -m, for Hydra's launchers and sweepers",
+            )
 
 
 def _sweep(
@@ -297,10 +316,10 @@ def _alone(folder: Path, *, writes: bool) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
         except BlockingIOError as error:
             pid = os.read(handle, 20).decode(errors="replace").strip()
             raise UserError(
@@ -315,6 +334,16 @@ def _alone(folder: Path, *, writes: bool) -> Iterator[None]:
         os.close(handle)
 
 
+def _lock(handle: int) -> None:
+    """Take a lock; `ls sweeps` looks at it for a moment."""
+    for _ in range(5):
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.1)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def dry_run_lines(opened: OpenedSweep) -> list[str]:
     """What would be trained.
 
@@ -325,7 +354,9 @@ def dry_run_lines(opened: OpenedSweep) -> list[str]:
     lines = [f"sweep {sweep.name} ({method.method}), chosen by {sweep.monitor} ({sweep.mode})"]
     if method.method == "grid":
         begun = any(trial.attempts for trial in sweep.trials)
-        cells = [(t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials]
+        cells = [
+            (t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials
+        ]
         widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
         lines += [
             "  ".join(["", run.ljust(widths[0]), *([state.ljust(widths[1])] if begun else []), shown])

@@ -7,6 +7,7 @@ import statistics
 import time
 from pathlib import Path
 
+from mmdl.runs.durations import duration
 from mmdl.sweeps.method import SweepMethod
 from mmdl.sweeps.record import Sweep, Trial
 
@@ -77,18 +78,3 @@ class ProgressLines:
         seconds = statistics.fmean(over) * -(-left // self.method.jobs)
         clock = time.strftime("%H:%M", time.localtime(time.time() + seconds))
         return f"{left} left, about {duration(seconds)}, until {clock}"
-
-
-def duration(seconds: float) -> str:
-    """A duration for a person.
-
-    >>> duration(8.24), duration(75), duration(4000), duration(200000)
-    ('8.2 s', '1 min 15 s', '1 h 07 min', '2 d 7 h')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    if seconds < 3600:
-        return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
-    if seconds < 86400:
-        return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02d} min"
-    return f"{int(seconds) // 86400} d {int(seconds) % 86400 // 3600} h"

@@ -13,6 +13,9 @@ from mmdl.runs.sweeps import SWEEP_FILE, TRIAL_STATES, read_sweep
 
 VERSION = 1
 
+LOCK_FILE = ".lock"
+"""Held by the process that trains the sweep."""
+
 
 @dataclass
 class Trial:

@@ -7,11 +7,11 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from mmdl.runs.durations import duration
 from mmdl.runs.folder import RunFolder
 from mmdl.runs.seeds import SeedGroup
 from mmdl.runs.sweeps import runs_of
 from mmdl.sweeps.progress import figure_of
-from mmdl.sweeps.progress_lines import duration
 from mmdl.sweeps.record import Sweep, Trial, short
 
 MOST_ROWS = 40

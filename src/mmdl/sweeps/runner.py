@@ -77,6 +77,7 @@ class Runner:
             KeyboardInterrupt: at the second Ctrl-C, when the trials are killed.
         """
         try:
+            self._take_what_has_ended()
             while self._step():
                 time.sleep(POLL_S)
         except KeyboardInterrupt:
@@ -89,6 +90,19 @@ class Runner:
                 place.process.signal(signal.SIGTERM)
             self._drain(END_S)
             raise
+
+    def _take_what_has_ended(self) -> None:
+        """Note the trials that a sweep which was killed has begun, and that have finished without it."""
+        for trial in self.sweep.trials:
+            process = TrialProcess(self.sweep.folder, RunFolder(self.root, trial.run))
+            if trial.is_over or not process.run.exists or not process.ended():
+                continue
+            value = chosen_value(process.run, self.sweep.monitor)
+            if _status(process.run) == "finished" and value is not None:
+                trial.state, trial.value, trial.pid, trial.error = "finished", value, None, ""
+                self.method.ended(trial)
+                self.sweep.save()
+                self.lines.ended(trial, process.log)
 
     def _step(self) -> bool:
         """One look at everything; False when nothing is left to do."""
@@ -156,7 +170,7 @@ class Runner:
             value = chosen_value(process.run, self.sweep.monitor)
             if value is None:
                 trial.state = "failed"
-                trial.error = f"it has no {self.sweep.monitor}, by which trials are chosen"
+                trial.error = f"it ended without a validation: no {self.sweep.monitor} to choose trials by"
             else:
                 trial.state, trial.value = "finished", value
         elif trial.number in self._pruning:

@@ -49,7 +49,7 @@ def wandb_sweep(
             "${interpreter}",
             *("-m", "mmdl", "train", *command.flags),
             *map(redact_argument, trials),
-            *("logger=wandb", f"logger.wandb.group={sweep.name}", "logger.wandb.job_type=sweep"),
+            *("logger=wandb", f"logger.wandb.group={sweep.name}", "logger.wandb.job_type=sweep-trial"),
             "${args_no_hyphens}",
         ],
     }
@@ -64,7 +64,7 @@ def wandb_sweep(
 
 
 def refused_names(space: Sequence[Dimension]) -> list[str]:
-    """Keys that W&B does not take as the name of a parameter, such as `model/fusion`."""
+    """Keys that W&B does not take as the name of a parameter, such as `augment@data.augment`."""
     return [d.name for d in space if _NAME.fullmatch(_wandb_name(d)) is None]
 
 
@@ -93,8 +93,8 @@ def write_wandb_sweep(
 
 
 def _wandb_name(dimension: Dimension) -> str:
-    # The command line takes experiment=NAME without its plus too.
-    return dimension.name if dimension.name in ("experiment", "debug") else dimension.key
+    # The command line takes experiment=NAME without its plus, and model.fusion=NAME for model/fusion=NAME.
+    return dimension.name if dimension.name in ("experiment", "debug") else dimension.key.replace("/", ".")
 
 
 def _parameter(dimension: Dimension) -> dict[str, Any]:

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mmdl.commands.ls import main
 from mmdl.runs.sweeps import sweep_runs
+
+from .conftest import wait_for
 
 
 def test_a_grid_trains_every_combination_once(sweeps, capsys):
@@ -22,6 +25,10 @@ def test_a_grid_trains_every_combination_once(sweeps, capsys):
     assert "test/accuracy 0.9950 +- 0.0071 (2 seeds)" in out
     assert "python -m mmdl train +experiment=mnist data=digits logger=none optimizer.lr=0.01 seed=0" in out
     assert "python -m mmdl review lr" in out
+    assert main(["sweeps"]) == 0
+    assert capsys.readouterr().out == (
+        "lr  finished   grid    4 of 4 trials  best val/accuracy 1.0000  lr-3  optimizer.lr=0.01 seed=0\n"
+    )
 
 
 def test_the_same_command_trains_nothing_again_and_more_values_are_added(sweeps):
@@ -65,10 +72,11 @@ def test_what_is_refused_is_not_tried_again(sweeps):
     assert sweeps.trials[0].error == "there is no such file"
 
 
+@pytest.mark.slow
 def test_a_run_without_the_figure_has_failed(sweeps):
     sweeps.plan(n1={"no_value": True})
     assert sweeps.here("optimizer.lr=0.1,0.01") == 2
-    assert "no val/accuracy" in sweeps.trials[0].error
+    assert "no val/accuracy to choose trials by" in sweeps.trials[0].error
 
 
 def test_trials_at_a_time_share_the_threads_and_gpus_and_inherit_no_rank(sweeps, monkeypatch):
@@ -103,10 +111,8 @@ def test_runs_of_other_origin_are_not_touched(sweeps, capsys):
     assert not (sweeps.root / "sweeps" / "lr" / "sweep.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_stops_the_trials_with_a_checkpoint_and_says_how_to_go_on(sweeps, number):
-    from .conftest import wait_for
-
     sweeps.plan(n2={"steps": 4000}, n3={"steps": 4000})
     process = sweeps.begin("optimizer.lr=0.1,0.01,0.02", "sweep.jobs=2")
     wait_for(lambda: all((sweeps.root / f"lr-{n}" / "checkpoint").exists() for n in (2, 3)))
@@ -122,8 +128,6 @@ def test_a_signal_stops_the_trials_with_a_checkpoint_and_says_how_to_go_on(sweep
 
 
 def test_a_killed_sweep_finds_the_trial_that_still_runs(sweeps, capsys):
-    from .conftest import wait_for
-
     sweeps.plan(n1={"steps": 60}, n2={"steps": 1})
     process = sweeps.begin("optimizer.lr=0.1,0.01")
     wait_for(lambda: (sweeps.root / "lr-1" / "checkpoint").exists())
@@ -136,6 +140,20 @@ def test_a_killed_sweep_finds_the_trial_that_still_runs(sweeps, capsys):
     assert [(trial.state, trial.attempts) for trial in sweeps.trials] == [("finished", 1), ("finished", 1)]
 
 
+def test_what_has_finished_after_the_sweep_was_killed_is_not_trained_again(sweeps):
+    sweeps.plan(n1={"steps": 10})
+    process = sweeps.begin("optimizer.lr=0.1,0.01")
+    wait_for(lambda: (sweeps.root / "lr-1" / "checkpoint").exists())
+    process.kill()
+    process.communicate()
+    assert sweeps.trials[0].state == "running"
+    wait_for(lambda: (sweeps.root / "lr-1" / "summary.json").exists())
+    assert sweeps.here("optimizer.lr=0.1,0.01") == 0
+    assert sweeps.started == ["lr-1", "lr-2"]
+    assert [trial.state for trial in sweeps.trials] == ["finished", "finished"]
+
+
+@pytest.mark.slow
 def test_a_sweep_that_is_killed_again_and_again_comes_to_the_same(sweeps, tmp_path):
     """At moments that are spread over its whole course."""
     words = ("optimizer.lr=0.1,0.01,0.02,0.05", "sweep.jobs=2")
@@ -157,6 +175,4 @@ def test_a_sweep_that_is_killed_again_and_again_comes_to_the_same(sweeps, tmp_pa
 
 
 def _wait_for_starts(sweeps, count):
-    from .conftest import wait_for
-
     wait_for(lambda: len(set(sweeps.started)) >= count)

@@ -1,7 +1,9 @@
 import sqlite3
+import sys
 
 import pytest
 
+from mmdl.errors import UserError
 from mmdl.sweeps.record import Sweep
 from mmdl.sweeps.space import dimension
 from mmdl.sweeps.study import StudySweep
@@ -38,6 +40,7 @@ def test_more_trials_are_drawn_as_if_they_had_been_asked_for_at_once(sweeps, tmp
     assert [trial.attempts for trial in again.trials] == [1, 1, 2, 1, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_in_a_trial_goes_on_with_that_trial(sweeps, tmp_path):
     assert sweeps.here(*STUDY) == 0
     undisturbed = sweeps.outcome()
@@ -66,6 +69,7 @@ def test_a_worse_trial_is_pruned(sweeps, capsys):
     assert "pruned" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_failed_trials_are_replaced_until_too_many_have_failed(sweeps, capsys):
     sweeps.plan(n2={"fail": 9})
     assert sweeps.here(*STUDY, "sweep.retries=0") == 2
@@ -87,6 +91,7 @@ def test_what_was_trained_before_is_not_trained_again(sweeps, capsys):
     assert len(sweeps.started) == 2
 
 
+@pytest.mark.slow
 def test_the_importance_of_keys_is_said_when_there_is_enough_to_say(tmp_path):
     space = [dimension(LR), dimension("optimizer.weight_decay=interval(0,0.1)")]
     sweep = Sweep(tmp_path / "lr", "lr", "optuna", "val/accuracy", "max", {}, [], "")
@@ -105,26 +110,22 @@ def test_the_importance_of_keys_is_said_when_there_is_enough_to_say(tmp_path):
     assert study.notes() == []
 
 
-def test_without_optuna_it_is_said_what_to_install(sweeps, capsys, monkeypatch):
-    import sys
-
+def test_without_optuna_it_is_said_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    assert sweeps.here(*STUDY) == 2
-    assert "pip install 'mmdl[sweep]'" in capsys.readouterr().err
+    with pytest.raises(UserError) as error:
+        StudySweep().check([dimension(LR)])
+    assert "pip install 'mmdl[sweep]'" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("settings", "word", "said"),
     [
-        ((LR, "sweep.n_trials=0"), "sweep.n_trials=0"),
-        ((LR, "seed=0,1"), "the luckiest"),
-        ((LR, "sweep.sampler=grid"), "sweep=grid for every combination"),
-        ((LR, "sweep.pruner=mean"), "unknown sweep.pruner"),
-        (("optimizer.lr=interval(0.1,0.01)",), "encloses nothing"),
-        (("optimizer.lr=tag(log,interval(0,0.01))",), "no logarithm of 0"),
+        ({"n_trials": 0}, LR, "sweep.n_trials=0"),
+        ({}, "seed=0,1", "the luckiest"),
+        ({"sampler": "grid"}, LR, "unknown sweep.sampler 'grid'"),
+        ({"pruner": "mean"}, LR, "unknown sweep.pruner 'mean'"),
     ],
 )
-def test_wrong_studies_are_refused_before_anything_is_made(sweeps, capsys, words, said):
-    assert sweeps.here("sweep=optuna", *words) == 2
-    assert said in capsys.readouterr().err
-    assert not sweeps.root.exists()
+def test_wrong_studies_are_refused(settings, word, said):
+    with pytest.raises(UserError, match=said):
+        StudySweep(**settings).check([dimension(word)])
