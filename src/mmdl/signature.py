@@ -73,7 +73,11 @@ def _unpacked(argument: ast.arg | None, module: str) -> dict[str, Parameter]:
         isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).split(".")[-1] == "Unpack"
     ):
         return {}
-    source = find(origin(module, ast.unparse(annotation.slice)))
+    name = origin(module, ast.unparse(annotation.slice))
+    source = find(name)
+    if source is None:  # a module that passes it on
+        passing, _, last = name.rpartition(".")
+        source = find(origin(passing, last))
     if source is None or not isinstance(source.node, ast.ClassDef):
         return {}
     total = all(word.arg != "total" or ast.literal_eval(word.value) for word in source.node.keywords)

@@ -176,3 +176,11 @@ def test_a_sound_config_has_no_errors():
         errors({"_target_": T + "Extends", "split": "a", "root": "b", "workers": None, "pool": "max"}) == []
     )
     assert binding_errors({"a": [1, {"b": None}]}) == []
+
+
+@pytest.mark.parametrize("name", ["mnist", "webdataset", "coco_captions", "hub", "vqa_json"])
+def test_the_options_that_data_sets_share_are_known(name):
+    """They stand in a module of their own, and the module of the data module passes them on."""
+    signature = signature_of(f"mmdl.data.{name}.{name}")
+    assert not signature.open, "an unknown key would pass"
+    assert {"batch_size", "num_workers", "seed"} <= signature.parameters.keys()
