@@ -111,10 +111,10 @@
     // -- what is drawn -----------------------------------------------------------------------------------------------
 
     _axis(curve) {
-      if (this.view.x === "step" || !curve.times?.length) return curve.steps;
-      const start = this.view.x === "relative" ? (curve.start ?? curve.times[0]) : 0;
-      let last = -Infinity; // a clock that was set back must not turn the line around
-      return curve.times.map((time) => (last = Math.max(last, time - start)));
+      let last = -Infinity; // steps that fall, or a clock that was set back, must not turn the line around
+      const ascending = (values, start = 0) => values.map((value) => (last = Math.max(last, value - start)));
+      if (this.view.x === "step" || !curve.times?.length) return ascending(curve.steps);
+      return ascending(curve.times, this.view.x === "relative" ? (curve.start ?? curve.times[0]) : 0);
     }
 
     _data() {

@@ -34,7 +34,9 @@
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => {
-        const order = head.getAttribute("aria-sort") === "descending" ? "ascending" : "descending";
+        const before = head.getAttribute("aria-sort");
+        const first = head.classList.contains("number") ? "descending" : "ascending"; // the greatest score, or A to Z
+        const order = !before ? first : before === "descending" ? "ascending" : "descending";
         for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", order);
         sortRows(table.tBodies[0], column, order === "ascending" ? 1 : -1);

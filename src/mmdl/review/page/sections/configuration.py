@@ -14,6 +14,8 @@ MOST_KEYS = 400
 """Differing keys in the table."""
 MOST_LINES = 4000
 """Lines of one configuration."""
+LONGEST = 2000
+"""Characters of a line."""
 SCRIPTS = ("configuration.js",)
 
 
@@ -73,6 +75,7 @@ def _row(difference: Difference, runs: list[RunView]) -> str:
 
 def _whole(run: RunView) -> str:
     lines = [f"{key}: {value}" for key, value in flat(run.config)]
+    lines = [line if len(line) <= LONGEST else f"{line[:LONGEST]}…" for line in lines]
     cut = len(lines) - MOST_LINES
     if cut > 0:
         lines = [*lines[:MOST_LINES], f"({cut:,} more lines in config.yaml)"]

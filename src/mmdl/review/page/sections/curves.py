@@ -106,11 +106,14 @@ def packed_curve(curve: Curve, points: int, validation: bool = False) -> dict[st
         `s` and `t`: differences of steps and of whole seconds; `v`: values with five digits, null where they are not
         finite; `m`: means, where the curve was thinned; `p`: 1 where each point is shown.
     """
+    if (np.diff(curve.steps) < 0).any():  # two runs wrote into one file, or a clock of steps was set back
+        order = np.argsort(curve.steps, kind="stable")
+        curve = Curve(curve.steps[order], curve.values[order], curve.times[order])
     small = thinned(curve, points)
     packed: dict[str, Any] = {
         "s": np.diff(small.steps, prepend=0).tolist(),
         "v": [_short(value) for value in small.values.tolist()],
-        "t": np.diff(np.round(small.times).astype(np.int64), prepend=0).tolist(),
+        "t": np.diff(np.round(np.nan_to_num(small.times)).astype(np.int64), prepend=0).tolist(),
     }
     if small is not curve:
         packed["m"] = [_short(value) for value in represented_means(curve, small).tolist()]

@@ -38,3 +38,10 @@ def test_validations_show_their_points():
     assert packed_curve(curve([1, 2, 3]), 100, validation=True)["p"] == 1
     assert "p" not in packed_curve(curve(range(100)), 200, validation=True)
     assert packed_curve(curve([1]), 100)["p"] == 1
+
+
+def test_steps_that_fall_are_put_in_order():
+    odd = Curve(np.array([10, 30, 20]), np.array([1.0, 3.0, 2.0]), np.array([1.0, float("nan"), 2.0]))
+    packed = packed_curve(odd, 100)
+    assert np.cumsum(packed["s"]).tolist() == [10, 20, 30]
+    assert packed["v"] == [1, 2, 3]
