@@ -14,7 +14,7 @@ from mmdl.review.quantities import ordered
 
 BYTES = 4_500_000
 """What all points together may take of the page; each run has an equal share."""
-POINT_BYTES = 12
+POINT_BYTES = 15
 FEWEST, MOST = 48, 2000
 """Points of a curve; a curve with no more than the most that fit is shown whole."""
 MOST_CURVES = 4000
