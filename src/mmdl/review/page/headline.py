@@ -13,21 +13,31 @@ FEW = 3
 """Up to so many comparisons stand as they are; more are told in one sentence first."""
 
 
-def headlines(review: Review) -> list[str]:
-    """Sentences, the most telling first.
+LARGE = 2
+"""Sentences in large letters."""
+
+
+def headlines(review: Review) -> tuple[list[str], list[str]]:
+    """Sentences in large letters, and those that follow.
 
     Args:
-        review: Its comparisons have their verdicts.
+        review: Its comparisons have their verdicts. What was compared is told before what was not, and a score before
+            baselines that it could not be compared with.
     """
-    # what was compared is told before what was not
-    told = sorted(
-        (found for found in review.comparisons if found.verdict), key=lambda found: bool(found.refused)
-    )
-    said = [sentence(found.verdict) for found in told]
-    if not said:
-        return [_alone(review)]
-    together = _together(review)
-    return [together, *said] if together else said
+    told = [found for found in review.comparisons if found.verdict]
+    made = [sentence(found.verdict) for found in told if not found.refused]
+    refused = [found for found in told if found.refused]
+    not_made = [sentence(found.verdict) for found in refused]
+    together = _together(review) if told else ""
+    if together:
+        return [together], made + not_made
+    if made:
+        return made[:LARGE], made[LARGE:] + not_made
+    baselines = {entrant.label for entrant in review.entrants if entrant.baseline}
+    between_runs = [sentence(found.verdict) for found in refused if found.second not in baselines]
+    if between_runs:
+        return between_runs[:1], [words for words in not_made if words != between_runs[0]]
+    return [_alone(review)], not_made
 
 
 def sentence(words: str) -> str:
@@ -40,11 +50,6 @@ def sentence(words: str) -> str:
     if words.lower().startswith("no difference"):
         words = "N" + words[1:]
     return words if words.endswith((".", "!", "?")) else f"{words}."
-
-
-def together(review: Review) -> str:
-    """One sentence on an entrant that was compared with many others; empty where there are few."""
-    return _together(review) if review.comparisons else ""
 
 
 def _together(review: Review) -> str:
@@ -86,7 +91,7 @@ def _names(pairs: Sequence[Comparison], among: int, every: str = "all") -> str:
 
 def _alone(review: Review) -> str:
     """The sentence where nothing was compared."""
-    scored = [entrant for entrant in review.entrants if entrant.mean is not None]
+    scored = [entrant for entrant in review.entrants if entrant.mean is not None and not entrant.baseline]
     if not scored:
         states = sorted({run.state for run in review.runs})
         if len(review.runs) == 1:

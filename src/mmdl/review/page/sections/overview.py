@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from mmdl.review.console import score_text
 from mmdl.review.model import Entrant, Review, RunView
 from mmdl.review.page.axis import Axis, interval, labels
-from mmdl.review.page.headline import headlines, sentence, together
+from mmdl.review.page.headline import headlines, sentence
 from mmdl.review.page.marks import badge, gaps, swatch
 from mmdl.review.page.section import Section, text
 from mmdl.runs.durations import duration
 
 LONG = 90
-LARGE, LISTED = 2, 6
-"""Verdicts in large letters, and those that are listed below; all stand in the comparison."""
+"""Characters from which on a sentence is large up to its semicolon only."""
+LISTED = 6
+"""Verdicts that are listed below the large ones; all stand in the comparison."""
 
 
 def section(review: Review) -> Section:
@@ -34,11 +35,10 @@ def section(review: Review) -> Section:
 
 
 def _verdicts(review: Review) -> str:
-    said = headlines(review)
-    count = 1 if together(review) else LARGE
-    large = "".join(map(_large, said[:count]))
-    listed = "".join(f"<li>{text(verdict)}</li>" for verdict in said[count : count + LISTED])
-    rest = len(said) - count - LISTED
+    first, others = headlines(review)
+    large = "".join(map(_large, first))
+    listed = "".join(f"<li>{text(verdict)}</li>" for verdict in others[:LISTED])
+    rest = len(others) - LISTED
     if rest > 0:
         listed += f'<li><a href="#comparison">{rest} more comparisons</a></li>'
     return large + (f'<ul class="verdicts">{listed}</ul>' if listed else "")
