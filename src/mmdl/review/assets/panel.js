@@ -103,6 +103,7 @@
         button.setAttribute("aria-label", `${button.textContent} ${name}`);
         cell.chart.setHeight(large ? 440 : height);
       });
+      if (mmdl.exportButtons) cell.chart.head.append(...mmdl.exportButtons(cell.chart));
       cell.chart.head.append(button);
     }
 

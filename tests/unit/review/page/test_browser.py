@@ -1,9 +1,12 @@
 """The page of a review in a browser; `open_page` fails on any console error and any request."""
 
+import csv
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mmdl.review.page.render import write_page
 
@@ -214,6 +217,30 @@ def test_hovering_shows_the_values_of_all_runs(written, open_page):
         assert name in tip.inner_text()
     area.hover(position={"x": box["width"] * 0.95, "y": 40})
     assert "ended" not in tip.inner_text()  # that run has nothing there
+
+
+def test_an_enlarged_chart_is_saved(written, page_runs, open_page, tmp_path):
+    page = open_page(written)
+    scales(page, "train/loss")
+    cell = page.locator('[data-quantity="train/loss"]')
+    assert not cell.get_by_role("button", name="Save the points").is_visible()
+    cell.get_by_role("button", name="Enlarge").click()
+    page.locator(".legend [data-run='concat']").click()
+    with page.expect_download() as download:
+        cell.get_by_role("button", name="Save the points").click()
+    assert download.value.suggested_filename == "train-loss.csv"
+    rows = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert {row["run"] for row in rows} == {"film", "film-seed-1", "going", "ended"}
+    logged = [json.loads(line) for line in (page_runs[0] / "metrics.jsonl").read_text().splitlines()]
+    losses = [(row["step"], row["train/loss"]) for row in logged if "train/loss" in row]
+    film = [(int(row["step"]), float(row["value"])) for row in rows if row["run"] == "film"]
+    assert [step for step, _ in film] == [step for step, _ in losses]
+    assert [value for _, value in film] == pytest.approx([value for _, value in losses], rel=1e-4)
+    with page.expect_download() as download:
+        cell.get_by_role("button", name="Save the picture").click()
+    picture = np.asarray(Image.open(download.value.path()).convert("RGB"))
+    assert picture.shape[1] > 1000
+    assert picture.std() > 2
 
 
 def test_quantities_are_found_by_words_and_the_monitored_one_is_first(written, open_page):

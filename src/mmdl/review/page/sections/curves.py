@@ -23,7 +23,7 @@ EVENTS = 64
 """A curve of validation with no more points than this shows each of them."""
 MOST_NOTES = 8
 UPLOT = ("uplot/uPlot.min.css", "chart.css", "uplot/uPlot.iife.min.js")
-SCRIPTS = (*UPLOT, "chart.js", "legend.js", "panel.js", "curves.js")
+SCRIPTS = (*UPLOT, "chart.js", "legend.js", "panel.js", "export.js", "curves.js")
 
 
 def section(review: Review) -> Section:
