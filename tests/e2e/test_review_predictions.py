@@ -102,6 +102,9 @@ def test_the_comparison_leads_to_its_items(tmp_path, folders, open_page):
         button.evaluate("b => b.closest('details').open = true")
         button.click()
         assert shown(page) == f"{counted} of 90 shown"
+        if counted:
+            assert page.locator("#browser .item").first.evaluate("i => document.activeElement === i")
+        assert 0 <= page.locator("#browser").evaluate("b => b.getBoundingClientRect().top") < 300
         for part, label in (("a", wanted["run"]), ("b", wanted["other"])):
             chosen = page.locator(f"#browser [data-part={part}]").evaluate("s => s.selectedOptions[0].text")
             assert chosen == label
