@@ -86,16 +86,30 @@ def test_what_one_run_gets_right_and_the_other_wrong(vqa, open_page):
 
 def test_the_comparison_leads_to_its_items(tmp_path, folders, open_page):
     runs = [folders.vqa(tmp_path, "one", items=90, right=0.9), folders.vqa(tmp_path, "two", items=90, seed=1)]
+    config = runs[1] / "config.yaml"
+    config.write_text(config.read_text().replace("0.01", "0.02"))  # else they are two seeds of one entrant
     found = build_review(runs)
     assert found.comparisons
     page = open_page(write_page(found, tmp_path / "page.html"))
-    button = page.locator("#comparison [data-predictions*=second]").first
-    wanted = json.loads(button.get_attribute("data-predictions"))
-    counted = int(button.locator("xpath=..").locator("strong").inner_text())
-    button.evaluate("b => b.closest('details').open = true")
-    button.click()
-    assert shown(page) == f"{counted} of 90 shown"
-    assert page.locator("#browser [data-part=a]").evaluate("s => s.selectedOptions[0].text") == wanted["run"]
+    buttons = page.locator("#comparison [data-predictions*='\"second\"']")
+    assert buttons.count() == len(found.comparisons)
+    seen = set()
+    for number in range(buttons.count()):
+        button = buttons.nth(number)
+        counted = int(button.locator("xpath=..").locator("strong").evaluate("s => s.textContent"))
+        wanted = json.loads(button.get_attribute("data-predictions"))
+        seen.add((wanted["run"], wanted["other"]))
+        button.evaluate("b => b.closest('details').open = true")
+        button.click()
+        assert shown(page) == f"{counted} of 90 shown"
+        if counted:
+            assert page.locator("#browser .item").first.evaluate("i => document.activeElement === i")
+        assert 0 <= page.locator("#browser").evaluate("b => b.getBoundingClientRect().top") < 300
+        for part, label in (("a", wanted["run"]), ("b", wanted["other"])):
+            chosen = page.locator(f"#browser [data-part={part}]").evaluate("s => s.selectedOptions[0].text")
+            assert chosen == label
+    assert {frozenset(pair) for pair in seen} >= {frozenset(("one", "two"))}
+    assert any("question only" in other for _, other in seen)
 
 
 def test_filters_go_together_and_their_counts_follow(vqa, open_page):

@@ -230,6 +230,9 @@
   part("before").addEventListener("click", () => turn(-1));
   part("after").addEventListener("click", () => turn(1));
 
+  // At once: the focus that follows would stop a smooth move on its way.
+  const toView = () => (root.closest("section") ?? root).scrollIntoView({ behavior: "instant" });
+
   // Other parts of the page choose items: mmdl.showPredictions({ set, run, groups, predicted, item }), or an element
   // with the same as JSON in data-predictions, which is clicked.
   mmdl.showPredictions = ({ set: name, kind, metric, run, other, groups, predicted, pair, item }) => {
@@ -245,7 +248,7 @@
     Object.assign(state, { groups: groups ?? {}, predicted: predicted ?? "", pair: pair ?? "" });
     draw();
     remember();
-    root.scrollIntoView();
+    toView();
     const row = item === undefined ? -1 : set().raw.ids.indexOf(item);
     if (row >= 0) open(row);
     else focusActive();
@@ -263,7 +266,7 @@
   const begin = () => {
     draw();
     const row = state.open;
-    root.scrollIntoView();
+    toView();
     if (row !== null) open(row);
   };
   if (recall()) begin();

@@ -89,6 +89,26 @@ def prediction_sets(review: Review) -> tuple[list[PredictionSet], list[str]]:
     return found
 
 
+def column_label(run: str, baseline: str = "") -> str:
+    """The name of a run's column, or of that of a baseline of it.
+
+    >>> column_label("film", "question_only")
+    'film · question only'
+    """
+    return f"{run} · {baseline.replace('_', ' ')}" if baseline else run
+
+
+def columns_of_entrants(review: Review) -> dict[str, str]:
+    """Label of an entrant -> that of its column; entrants of several runs, and those without predictions, have none."""
+    known = {column.label for found in prediction_sets(review)[0] for column in found.columns}
+    labels = {
+        entrant.label: column_label(entrant.runs[0], entrant.baseline)
+        for entrant in review.entrants
+        if entrant.runs and (entrant.baseline or len(entrant.runs) == 1)
+    }
+    return {entrant: label for entrant, label in labels.items() if label in known}
+
+
 def _read(review: Review) -> tuple[list[PredictionSet], list[str]]:
     builders: dict[tuple[str, str], _Builder] = {}
     gaps: list[str] = []
@@ -151,7 +171,7 @@ class _Builder:
             places[row] = place
             self._take(record, texts[row], values[row], right[row])
         made.images |= made.kind == "retrieval" and any(map(finds_images, items.records[:3]))
-        label = f"{run.id} · {baseline.replace('_', ' ')}" if baseline else run.id
+        label = column_label(run.id, baseline)
         made.columns.append(
             Column(
                 label,

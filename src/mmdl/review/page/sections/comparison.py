@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from mmdl.review.browsing.prediction_sets import columns_of_entrants
+from mmdl.review.browsing.shown import shown
 from mmdl.review.model import Comparison, Review
 from mmdl.review.page.axis import Axis, interval, labels
 from mmdl.review.page.headline import sentence
@@ -28,7 +30,8 @@ def section(review: Review) -> Section:
         parts.append(_forest(metric, same))
     parts.append("<h3>Details</h3>")
     unfolded = [found for found in review.comparisons if not found.refused][:OPEN]
-    parts += [_details(found, any(found is one for one in unfolded)) for found in review.comparisons]
+    columns = columns_of_entrants(review)
+    parts += [_details(found, any(found is one for one in unfolded), columns) for found in review.comparisons]
     return Section("comparison", "Comparison", "\n".join(parts))
 
 
@@ -91,13 +94,14 @@ def _badge(found: Comparison) -> str:
     return '<span class="badge">no difference shown</span>'
 
 
-def _details(found: Comparison, is_open: bool) -> str:
+def _details(found: Comparison, is_open: bool, columns: Mapping[str, str]) -> str:
     head = f"<summary>{text(found.first)} against {text(found.second)} {_badge(found)}</summary>"
     body = f'<p class="lead-note">{text(sentence(found.verdict))}</p>'
     if found.refused and found.refused not in found.verdict:
         body += f'<div class="gaps"><strong>Why they are not compared</strong> {text(found.refused)}</div>'
     if not found.refused:
-        body += f'<div class="pair-body"><div>{_scores(found)}{_tests(found)}</div><div>{_counts(found)}</div></div>'
+        counts = _counts(found, columns)
+        body += f'<div class="pair-body"><div>{_scores(found)}{_tests(found)}</div><div>{counts}</div></div>'
     caveats = bullets(found.caveats, "note")
     return f'<details class="pair"{" open" if is_open else ""}>{head}{body}{caveats}</details>'
 
@@ -130,12 +134,12 @@ def _tests(found: Comparison) -> str:
     )
 
 
-def _counts(found: Comparison) -> str:
+def _counts(found: Comparison, columns: Mapping[str, str]) -> str:
     """How many items only the first, only the second, both and neither got right, as one bar."""
     if found.counts is None:
         return ""
     only_first, only_second, both, neither = found.counts
-    shown = (
+    parts = (
         ("both", "both right", both),
         ("first", f"only {found.first}", only_first),
         ("second", f"only {found.second}", only_second),
@@ -146,22 +150,23 @@ def _counts(found: Comparison) -> str:
     bar = "".join(
         f'<span class="{style}"{colours.get(style, "")} style="flex:{count} 0 0" '
         f'title="{text(name)}: {count:,}"></span>'
-        for style, name, count in shown
+        for style, name, count in parts
         if count
     )
     key = "".join(
-        f'<li class="{style}"{colours.get(style, "")}>{_items(found, style, name)}: <strong>{count:,}</strong> '
-        f'<span class="muted">{100 * count / total:.1f}%</span></li>'
-        for style, name, count in shown
+        f'<li class="{style}"{colours.get(style, "")}>{_items(found, style, name, columns)}: '
+        f'<strong>{count:,}</strong> <span class="muted">{100 * count / total:.1f}%</span></li>'
+        for style, name, count in parts
     )
     return f'<p class="note">Items by who got them right</p><div class="counts">{bar}</div><ul class="key">{key}</ul>'
 
 
-def _items(found: Comparison, pair: str, name: str) -> str:
-    """The name; of two single runs, a button that shows these items in the browser of predictions."""
-    if len(found.first_runs) != 1 or len(found.second_runs) != 1 or found.first_runs == found.second_runs:
+def _items(found: Comparison, pair: str, name: str, columns: Mapping[str, str]) -> str:
+    """The name; of two that the browser of predictions has, a button that shows these items in it."""
+    first, second = columns.get(found.first), columns.get(found.second)
+    if first is None or second is None:
         return text(name)
-    wanted = {"metric": found.metric, "run": found.first_runs[0], "other": found.second_runs[0], "pair": pair}
+    wanted = {"metric": found.metric, "run": shown(first, 80), "other": shown(second, 80), "pair": pair}
     return f'<button type="button" class="link" data-predictions="{text(json.dumps(wanted))}">{text(name)}</button>'
 
 
