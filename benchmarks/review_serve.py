@@ -85,6 +85,7 @@ def make_runs(root: Path, runs: int, points: int) -> None:
         state = "running" if number % 10 == 0 else "finished"
         status = {"status": state, "pid": 1, "host": "another", "name": "clip", "monitor": "val/recall"}
         summary = {f"test/recall@{k}": {"value": k / 20, "n": 5000, "ci95": [0, 1]} for k in range(1, 40)}
+        summary["best/val/recall"] = {"value": 0.5}
         (run / "config.yaml").write_text(CONFIG.format(seed=number) + "model:\n" + "  a: 1\n" * 150)
         (run / "status.json").write_text(json.dumps(status))
         (run / "manifest.json").write_text(json.dumps({"started": "2026-11-28T12:00:00+0000"}))

@@ -284,6 +284,34 @@ def test_an_empty_folder_is_followed_and_a_lost_server_is_said(browser, tmp_path
     page.close()
 
 
+SLOW = """
+import sys
+from pathlib import Path
+from threading import Event
+from mmdl import __main__ as command
+from mmdl.review.serve import app
+app.made_page = lambda folders: print("begun", flush=True) or Event().wait()
+command.dispatch = lambda words: app.serve(Path(words[0]))
+sys.exit(command.main())
+"""
+
+
+def test_ctrl_c_does_not_wait_for_a_review_that_is_being_made(root):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    port = int(re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())[1])
+    with socket.create_connection(("127.0.0.1", port)) as asking:
+        asking.sendall(b"GET /run/run-0 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.communicate(timeout=60) == ("", "interrupted\n")
+        finally:
+            process.kill()
+    assert process.returncode == 130
+
+
 @pytest.mark.slow
 def test_a_training_shows_up_grows_and_is_kept_when_it_is_killed(browser, tmp_path):
     root = tmp_path / "runs"

@@ -7,6 +7,7 @@ import socket
 import threading
 import webbrowser
 from pathlib import Path
+from types import FrameType
 
 from mmdl.errors import UserError
 
@@ -36,12 +37,11 @@ def run_server(root: Path, port: int | None, open_browser: bool) -> None:
 
     config = uvicorn.Config(
         make_app(root),
-        log_level="error",
+        log_level="critical",  # of what is cut off by Ctrl-C nothing is to be said
         access_log=False,
         lifespan="off",
         ws="none",
         server_header=False,
-        timeout_graceful_shutdown=1,
     )
     number = listening.getsockname()[1]
     address = f"http://{HOST}:{number}"
@@ -50,7 +50,15 @@ def run_server(root: Path, port: int | None, open_browser: bool) -> None:
         opening = threading.Timer(0.3, webbrowser.open, (address,))
         opening.daemon = True
         opening.start()
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    end = server.handle_exit
+
+    def end_at_once(number: int, frame: FrameType | None) -> None:
+        server.force_exit = True  # a review that is being made is not waited for
+        end(number, frame)
+
+    server.handle_exit = end_at_once  # type: ignore[method-assign]
+    server.run(sockets=[listening])
 
 
 def checked_root(root: Path) -> Path:
