@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mmdl.errors import UserError
 from mmdl.review.panels import media, quantities, review_sections
 
 WORDS = (
@@ -193,6 +194,12 @@ def test_the_probe_set_is_a_table_with_a_column_a_validation(logged, offline):
 def test_the_review_workspace_shows_only_what_runs_have(offline):
     sections = review_sections("vqa")
     assert quantities(sections) | media(sections) <= offline.names
+
+
+def test_an_evaluation_does_not_write_into_the_files_of_the_training(logged, run_command):
+    run, _ = logged
+    with pytest.raises(UserError, match="logger=csv would write into the files of the training"):
+        run_command("eval", f"run={run}", "logger=[wandb,csv]")
 
 
 def test_the_offline_run_is_ready_to_be_sent(logged):
