@@ -210,7 +210,14 @@ def wandb_logger(
             for kind, stem in (("experiment", experiment), ("task", task), ("model", model), ("data", data))
             if stem
         },
-        settings=wandb.Settings(silent=True, console="off", **_flushed(wandb), **private_settings()),
+        # the mode is said here too: W&B reads its variables once a process
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            **({"mode": "disabled" if is_off else "offline"} if is_off or reason is not None else {}),
+            **_flushed(wandb),
+            **private_settings(),
+        ),
         monitor=monitor,
         mode=mode,
         artifacts=artifacts or (),

@@ -11,7 +11,7 @@ from mmdl.runs.wandb_privacy import discreet, private_settings
 
 @pytest.fixture(autouse=True)
 def own_variables(monkeypatch):
-    for name in ("DATA_DIR", "CACHE_DIR", "SILENT", "MODE"):
+    for name in ("DATA_DIR", "CACHE_DIR", "SILENT", "MODE", "SERVICE"):
         monkeypatch.setenv(f"WANDB_{name}", "x")
         monkeypatch.delenv(f"WANDB_{name}")
 
