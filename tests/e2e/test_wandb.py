@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mmdl.errors import UserError
 from mmdl.review.panels import media, quantities, review_sections
 
 WORDS = (
@@ -195,6 +196,12 @@ def test_the_review_workspace_shows_only_what_runs_have(offline):
     assert quantities(sections) | media(sections) <= offline.names
 
 
+def test_an_evaluation_does_not_write_into_the_files_of_the_training(logged, run_command):
+    run, _ = logged
+    with pytest.raises(UserError, match="logger=csv would write into the files of the training"):
+        run_command("eval", f"run={run}", "logger=[wandb,csv]")
+
+
 def test_the_offline_run_is_ready_to_be_sent(logged):
     run, _ = logged
     [folder] = run.glob("wandb/offline-run-*-w.1")
@@ -210,7 +217,7 @@ def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(
     logged, run_command, offline_run, monkeypatch
 ):
     run, _ = logged
-    for name in ("DATA_DIR", "CACHE_DIR", "SILENT", "MODE"):  # set by the logger, for this run only
+    for name in ("DATA_DIR", "CACHE_DIR", "SILENT", "MODE", "SERVICE"):  # set by the logger, for this run only
         monkeypatch.setenv(f"WANDB_{name}", "offline")
         monkeypatch.delenv(f"WANDB_{name}")
     monkeypatch.chdir(run.parent.parent)

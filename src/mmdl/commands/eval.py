@@ -76,8 +76,7 @@ def main(cfg: DictConfig) -> float | None:
     config = loaded.config
     others_data = _take_data(cfg, config)
     others = _take_evaluators(cfg, config)
-    # the training's own don't count here; what these refer to stands in the run's configuration
-    config.logger = OmegaConf.to_container(cfg.logger, resolve=False) if cfg.get("logger") else {}
+    _take_loggers(cfg, config)
     if cfg.get("media") is not None:
         config.media = OmegaConf.merge(config.get("media") or {}, cfg.media)
     if errors := static_errors(config) + media_errors(config.get("media")):
@@ -157,6 +156,24 @@ def _take_evaluators(cfg: DictConfig, config: DictConfig) -> list[str]:
     return sorted(map(str, given))
 
 
+def _take_loggers(cfg: DictConfig, config: DictConfig) -> None:
+    """Put the loggers of the command line into the run's configuration, in the place of the training's.
+
+    Raises:
+        UserError: if one would write into the training's own files.
+    """
+    given = chosen(cfg.get("logger"))
+    for name in given:
+        if name != "wandb":
+            raise UserError(
+                f"logger={name} would write into the files of the training",
+                valid="wandb, or none: figures, tables and pictures are files in any case",
+                fix="logger=wandb",
+            )
+    # not resolved: what it refers to stands in the run's configuration
+    config.logger = OmegaConf.to_container(cfg.logger, resolve=False) if given else {}
+
+
 def _print_figures(
     figures: Mapping[str, Result], recorded: Mapping[str, Any], headlines: Sequence[str]
 ) -> None:
@@ -212,9 +229,7 @@ def _write_and_explain(
 def _send(
     config: DictConfig, run: RunFolder, name: str, figures: Mapping[str, Result], written: Sequence[Artifact]
 ) -> None:
-    """What was found to the trackers that were asked for; W&B has it as a run of its own beside the training's."""
-    from lightning.pytorch.loggers import WandbLogger
-
+    """What was found to W&B, if that was asked for: a run of its own beside the training's; it has no steps."""
     from mmdl.runs.evaluation import named
     from mmdl.runs.tracker_images import log_images
     from mmdl.runs.wandb_end import finish_wandb
@@ -224,10 +239,6 @@ def _send(
     loggers = [instantiate(node) for node in chosen(config.logger).values()]
     for logger in loggers:
         logger.log_hyperparams(redact(OmegaConf.to_container(config, resolve=True)))
-        if not isinstance(logger, WandbLogger):  # it gets a summary, which has no step
-            logger.log_metrics({key: figure.value for key, figure in figures.items()}, step=0)
     log_images(loggers, named(written, ".png", f"{name}_figures"), step=0)
-    for logger in loggers:
-        logger.finalize("success")
     flat = {key: {"value": f.value, "n": f.n, "ci95": f.ci95} for key, f in figures.items()}
     finish_wandb(loggers, flat, run, name, named(written, ".csv", f"{name}_tables"))

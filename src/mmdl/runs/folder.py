@@ -228,7 +228,7 @@ class RunFolder:
         Facts of earlier calls stay, but for the error of an earlier end.
         """
         own = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
-        facts = {"status": status, **own, **facts}
+        facts = {"status": status, **own, **redact(facts)}
         before = {name: value for name, value in self.read_status().items() if name != "error"}
         write_json(self.path / "status.json", before | facts)
 

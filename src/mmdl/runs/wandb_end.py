@@ -50,6 +50,9 @@ def _finish(
     tables: Mapping[str, Artifact],
 ) -> None:
     run = logger.experiment
+    if getattr(run, "disabled", False):  # WANDB_MODE=disabled
+        run.finish()
+        return
     summary = flat_summary(figures)
     if isinstance(logger, PatientWandbLogger):
         logger.curves.finish(summary)

@@ -187,7 +187,10 @@ def wandb_logger(
     os.environ.setdefault("WANDB_CACHE_DIR", str(Path(dir) / "wandb" / "cache"))
     for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
-    reason = "logger.wandb.offline=true" if offline else offline_reason() if offline is None else None
+    is_off = offline is None and os.environ.get("WANDB_MODE", "").lower() == "disabled"
+    reason = "logger.wandb.offline=true" if offline else None
+    if offline is None and not is_off:
+        reason = offline_reason()
     if reason is not None and rank() == 0:
         log.info("W&B: offline (%s); to send it later: wandb sync %s/wandb/offline-run-*", reason, dir)
     logger = PatientWandbLogger(
@@ -207,10 +210,12 @@ def wandb_logger(
             for kind, stem in (("experiment", experiment), ("task", task), ("model", model), ("data", data))
             if stem
         },
+        # the mode is said here too: W&B reads its variables once a process
         settings=wandb.Settings(
             silent=True,
             console="off",
-            x_transaction_log_flush_interval=FLUSH_S,
+            **({"mode": "disabled" if is_off else "offline"} if is_off or reason is not None else {}),
+            **_flushed(wandb),
             **private_settings(),
         ),
         monitor=monitor,
@@ -221,6 +226,12 @@ def wandb_logger(
     # Lightning always passes it, and wandb warns of it on the console although it is not set.
     logger._wandb_init.pop("anonymous", None)
     return logger
+
+
+def _flushed(wandb: Any) -> dict[str, float]:
+    """The setting that keeps a kill from taking more than a second; W&B does not promise that it stays."""
+    name = "x_transaction_log_flush_interval"
+    return {name: FLUSH_S} if name in wandb.Settings.model_fields else {}
 
 
 def wandb_id(run_id: str) -> str:
