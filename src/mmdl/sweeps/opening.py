@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +25,9 @@ from mmdl.runs.redact import redact_argument
 from mmdl.runs.sweeps import SWEEP_FILE, SWEEPS, named_sweep, runs_of
 from mmdl.sweeps.command import SweepCommand, taken_apart
 from mmdl.sweeps.composing import Composer, check_trials, composer
+from mmdl.sweeps.lock import alone
 from mmdl.sweeps.method import SweepMethod
-from mmdl.sweeps.record import LOCK_FILE, Sweep, Trial, load_sweep
+from mmdl.sweeps.record import Sweep, Trial, load_sweep
 from mmdl.sweeps.runner import check_free
 from mmdl.sweeps.sameness import FIRST_FILE, check_same, fingerprint, plain
 from mmdl.sweeps.space import Dimension, space_of
@@ -98,7 +96,7 @@ def open_sweep(cfg: DictConfig, words: Sequence[str]) -> Iterator[OpenedSweep]:
         configs = check_trials(composing, samples)
         sweep = _sweep(cfg, words if cfg.resume is None else None, command, space, method, configs)
         begun = (sweep.folder / SWEEP_FILE).is_file()
-        with _alone(sweep.folder, writes=not cfg.dry_run):
+        with alone(sweep.folder, writes=not cfg.dry_run):
             if begun:
                 sweep = _same(sweep, composing, cfg, space, method)
                 order = [
@@ -303,71 +301,3 @@ def _write(opened: OpenedSweep, configs: Mapping[tuple[str, ...], DictConfig]) -
 def _devices(configs: Mapping[tuple[str, ...], DictConfig]) -> int:
     found = str(next(iter(configs.values())).trainer.devices)
     return int(found) if found.isdigit() and int(found) else 1
-
-
-@contextmanager
-def _alone(folder: Path, *, writes: bool) -> Iterator[None]:
-    """Hold the lock of a sweep.
-
-    Raises:
-        UserError: if another process trains it.
-    """
-    if not writes:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            _lock(handle)
-        except BlockingIOError as error:
-            pid = os.read(handle, 20).decode(errors="replace").strip()
-            raise UserError(
-                f"the sweep {folder.name!r} is being trained by the process {pid or '?'}",
-                valid="one process a sweep, with sweep.jobs=N for several trials at a time",
-                fix=f"kill -TERM {pid} to stop it" if pid else "",
-            ) from error
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int) -> None:
-    """Take a lock; `ls sweeps` looks at it for a moment."""
-    for _ in range(5):
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.1)
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def dry_run_lines(opened: OpenedSweep) -> list[str]:
-    """What would be trained.
-
-    Args:
-        opened: The sweep.
-    """
-    sweep, method = opened.sweep, opened.method
-    lines = [f"sweep {sweep.name} ({method.method}), chosen by {sweep.monitor} ({sweep.mode})"]
-    if method.method == "grid":
-        begun = any(trial.attempts for trial in sweep.trials)
-        cells = [
-            (t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials
-        ]
-        widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
-        lines += [
-            "  ".join(["", run.ljust(widths[0]), *([state.ljust(widths[1])] if begun else []), shown])
-            for run, state, shown in cells
-        ]
-    else:
-        lines += [f"  {dimension.name}={dimension.text}" for dimension in opened.space]
-    lines.append(f"{method.total(sweep)} trials; each is: python -m mmdl {' '.join(_example(opened))}")
-    return lines
-
-
-def _example(opened: OpenedSweep) -> list[str]:
-    trial = Trial(1, f"{opened.sweep.name}-1", [dimension.first for dimension in opened.space])
-    return opened.words(trial)
