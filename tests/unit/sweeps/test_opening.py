@@ -61,6 +61,7 @@ def test_another_definition_under_the_same_name_is_refused_saying_what_differs(s
     assert sweeps.started == ["lr-1", "lr-2"]
 
 
+@pytest.mark.slow
 def test_a_changed_config_file_beneath_a_sweep_is_named(sweeps, capsys):
     own = sweeps.folder / "conf" / "optimizer" / "mine.yaml"
     own.parent.mkdir(parents=True)
@@ -108,6 +109,7 @@ def test_a_space_may_stand_in_a_file(sweeps):
     ]
 
 
+@pytest.mark.slow
 def test_the_same_command_finds_its_sweep_without_a_name(sweeps):
     base = ("+experiment=mnist", "data=digits", "logger=none")
     sweeps.here("optimizer.lr=0.1,0.01", base=base)
