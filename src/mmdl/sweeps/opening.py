@@ -21,7 +21,7 @@ from mmdl.instantiate import instantiate
 from mmdl.runs.changes import FREE, SAME_RESULTS, path_of
 from mmdl.runs.files import write_text
 from mmdl.runs.folder import run_ids
-from mmdl.runs.redact import redact_argument
+from mmdl.runs.redact import REDACTED, redact_argument
 from mmdl.runs.sweeps import SWEEP_FILE, SWEEPS, named_sweep, runs_of
 from mmdl.sweeps.command import SweepCommand, taken_apart
 from mmdl.sweeps.composing import Composer, check_trials, composer
@@ -128,6 +128,11 @@ def _taken_up(cfg: DictConfig, given: SweepCommand) -> tuple[DictConfig, SweepCo
             fix="to add values, the whole command with "
             f"sweep.name={sweep.name}: python -m mmdl sweep {' '.join(sweep.command)}",
         )
+    if any(REDACTED in word for word in sweep.command):
+        raise UserError(
+            f"resume={sweep.name}: its command held a secret, which no file keeps",
+            valid="the whole command, as it began the sweep",
+        )
     keys = [word.partition("=")[0] for word in (*allowed, *free)]
     words = [word for word in sweep.command if word.partition("=")[0] not in (*keys, "dry_run", "run.root")]
     words = [word for word in words if not word.startswith("sweep.name=")]
@@ -215,7 +220,7 @@ def _sweep(
 ) -> Sweep:
     """The sweep that the command line describes, without trials."""
     definition = {
-        "overrides": sorted(word for word in command.fixed if not _is_free(word)),
+        "overrides": sorted(redact_argument(word) for word in command.fixed if not _is_free(word)),
         "space": {dimension.name: dimension.described() for dimension in space},
         **method.definition(),
     }
