@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ from mmdl.sweeps.wandb_config import write_wandb_sweep
 
 CHANGEABLE = ("sweep.jobs", "sweep.retries", "sweep.n_trials", "sweep.max_failed")
 """Settings of a sweep that `resume=` takes; others change what it is."""
+
+
+MANY = 60
+"""Configurations whose check takes long enough to be announced."""
+
+log = logging.getLogger("mmdl")
 
 
 class OpenedSweep(NamedTuple):
@@ -93,6 +100,8 @@ def open_sweep(cfg: DictConfig, words: Sequence[str]) -> Iterator[OpenedSweep]:
         space = space_of([*cfg.sweep.space, *_params(cfg.sweep.params)], composing.loader)
         method.check(space)
         samples = method.samples(space)
+        if len(samples) > MANY:
+            log.info("%-12s %d configurations, each composed as train would", "checking", len(samples))
         configs = check_trials(composing, samples)
         sweep = _sweep(cfg, words if cfg.resume is None else None, command, space, method, configs)
         begun = (sweep.folder / SWEEP_FILE).is_file()

@@ -164,7 +164,7 @@ def test_a_study_keeps_its_space_and_its_draws(tmp_path):
 
 def test_secrets_are_in_no_file(sweeps, capsys):
     assert sweeps.here("seed=choice(0)", "+logger.wandb.api_key=hush") == 0
-    assert "logger.wandb.api_key=hush" in sweeps.starts[0]["words"]
+    assert "+logger.wandb.api_key=hush" in sweeps.starts[0]["words"]
     files = [path for path in (sweeps.root / "sweeps").rglob("*") if path.is_file()]
     assert "lr-1.log" in [path.name for path in files]
     assert not [path for path in files if "hush" in path.read_text(errors="replace")]
