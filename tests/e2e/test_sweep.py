@@ -66,8 +66,7 @@ def test_a_sweep_whose_trials_and_itself_are_killed_comes_to_the_same_bits(tmp_p
     words = (
         "trainer.max_epochs=30",
         "callbacks.checkpoints.every_steps=3",
-        "optimizer.lr=1e-3,1e-2",
-        "seed=0,1",
+        "optimizer.lr=1e-2,1e-3",
     )
     undisturbed, disturbed = tmp_path / "a", tmp_path / "b"
     for folder in (undisturbed, disturbed):
@@ -81,7 +80,7 @@ def test_a_sweep_whose_trials_and_itself_are_killed_comes_to_the_same_bits(tmp_p
     sweep(disturbed, *words)
     assert (disturbed / "runs" / "lr-1" / "summary.json").stat().st_mtime_ns == before
     found = trials(disturbed)
-    assert [trial["attempts"] for trial in found] == [2, 2, 1, 1]
+    assert [trial["attempts"] for trial in found] == [2, 2]
     expected = trials(undisturbed)
     assert [(t["overrides"], t["value"]) for t in found] == [(t["overrides"], t["value"]) for t in expected]
     for trial in found:

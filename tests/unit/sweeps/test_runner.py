@@ -64,6 +64,7 @@ def test_what_fails_does_not_end_the_sweep_and_is_trained_again_by_the_next_star
     assert [trial.state for trial in sweeps.trials] == ["failed", "finished"]
     assert sweeps.started == ["lr-1", "lr-1", "lr-2"]
     assert sweeps.here("resume=lr", base=()) == 0
+    assert capsys.readouterr().err.count("(continued)") == 1
     assert sweeps.started == ["lr-1", "lr-1", "lr-2", "lr-1"]
     assert [trial.state for trial in sweeps.trials] == ["finished", "finished"]
 
