@@ -46,13 +46,13 @@ def figures(folder, run):
     return kept, [row for row in measured if row]
 
 
-def test_a_trial_is_a_run_like_any_other_and_review_takes_the_sweep(tmp_path, run_command, monkeypatch):
-    out = sweep(tmp_path, "trainer.max_epochs=1", "seed=0,1")
+def test_a_trial_is_a_run_like_any_other(tmp_path, run_command, monkeypatch):
+    out = sweep(tmp_path, "trainer.max_epochs=1", "seed=choice(1)")
     assert "best         as it is: val/accuracy" in out
-    assert [trial["state"] for trial in trials(tmp_path)] == ["finished", "finished"]
+    assert [trial["state"] for trial in trials(tmp_path)] == ["finished"]
     monkeypatch.chdir(tmp_path)
     run_command("train", *SMALL, "trainer.max_epochs=1", "seed=1", "run.id=alone")
-    ours, alone = figures(tmp_path, "lr-2"), figures(tmp_path, "alone")
+    ours, alone = figures(tmp_path, "lr-1"), figures(tmp_path, "alone")
     assert ours[0]["test/accuracy"] == alone[0]["test/accuracy"]
     assert ours[0]["best/val/accuracy"] == alone[0]["best/val/accuracy"]
     assert ours[1] == alone[1]
@@ -66,8 +66,7 @@ def test_a_sweep_whose_trials_and_itself_are_killed_comes_to_the_same_bits(tmp_p
     words = (
         "trainer.max_epochs=30",
         "callbacks.checkpoints.every_steps=3",
-        "optimizer.lr=1e-3,1e-2",
-        "seed=0,1",
+        "optimizer.lr=1e-2,1e-3",
     )
     undisturbed, disturbed = tmp_path / "a", tmp_path / "b"
     for folder in (undisturbed, disturbed):
@@ -81,7 +80,7 @@ def test_a_sweep_whose_trials_and_itself_are_killed_comes_to_the_same_bits(tmp_p
     sweep(disturbed, *words)
     assert (disturbed / "runs" / "lr-1" / "summary.json").stat().st_mtime_ns == before
     found = trials(disturbed)
-    assert [trial["attempts"] for trial in found] == [2, 2, 1, 1]
+    assert [trial["attempts"] for trial in found] == [2, 2]
     expected = trials(undisturbed)
     assert [(t["overrides"], t["value"]) for t in found] == [(t["overrides"], t["value"]) for t in expected]
     for trial in found:

@@ -30,9 +30,10 @@ import sys
 from omegaconf import DictConfig
 
 from mmdl.assembly import quiet_console
-from mmdl.errors import Preempted, RunError
+from mmdl.errors import RunError
 from mmdl.runs.stop_signals import stop_signals
-from mmdl.sweeps.opening import OpenedSweep, dry_run_lines, open_sweep
+from mmdl.sweeps.dry_run import dry_run_lines
+from mmdl.sweeps.opening import OpenedSweep, open_sweep
 from mmdl.sweeps.report import report
 from mmdl.sweeps.runner import Runner
 from mmdl.sweeps.stopping import stopped
@@ -75,6 +76,3 @@ def _train(opened: OpenedSweep) -> None:
             f"{len(failed)} of {len(sweep.trials)} trials failed: {failed[0].run}: {failed[0].error}",
             fix=f"{sweep.folder / 'logs'}, then python -m mmdl sweep resume={sweep.name} trains them once more",
         )
-
-
-__all__ = ["Preempted", "main"]

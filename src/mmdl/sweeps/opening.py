@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
+import logging
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +22,13 @@ from mmdl.instantiate import instantiate
 from mmdl.runs.changes import FREE, SAME_RESULTS, path_of
 from mmdl.runs.files import write_text
 from mmdl.runs.folder import run_ids
-from mmdl.runs.redact import redact_argument
+from mmdl.runs.redact import REDACTED, redact_argument
 from mmdl.runs.sweeps import SWEEP_FILE, SWEEPS, named_sweep, runs_of
 from mmdl.sweeps.command import SweepCommand, taken_apart
 from mmdl.sweeps.composing import Composer, check_trials, composer
+from mmdl.sweeps.lock import alone
 from mmdl.sweeps.method import SweepMethod
-from mmdl.sweeps.record import LOCK_FILE, Sweep, Trial, load_sweep
+from mmdl.sweeps.record import Sweep, Trial, load_sweep
 from mmdl.sweeps.runner import check_free
 from mmdl.sweeps.sameness import FIRST_FILE, check_same, fingerprint, plain
 from mmdl.sweeps.space import Dimension, space_of
@@ -37,6 +36,12 @@ from mmdl.sweeps.wandb_config import write_wandb_sweep
 
 CHANGEABLE = ("sweep.jobs", "sweep.retries", "sweep.n_trials", "sweep.max_failed")
 """Settings of a sweep that `resume=` takes; others change what it is."""
+
+
+MANY = 60
+"""Configurations whose check takes long enough to be announced."""
+
+log = logging.getLogger("mmdl")
 
 
 class OpenedSweep(NamedTuple):
@@ -95,10 +100,12 @@ def open_sweep(cfg: DictConfig, words: Sequence[str]) -> Iterator[OpenedSweep]:
         space = space_of([*cfg.sweep.space, *_params(cfg.sweep.params)], composing.loader)
         method.check(space)
         samples = method.samples(space)
+        if len(samples) > MANY:
+            log.info("%-12s %d configurations, each composed as train would", "checking", len(samples))
         configs = check_trials(composing, samples)
         sweep = _sweep(cfg, words if cfg.resume is None else None, command, space, method, configs)
         begun = (sweep.folder / SWEEP_FILE).is_file()
-        with _alone(sweep.folder, writes=not cfg.dry_run):
+        with alone(sweep.folder, writes=not cfg.dry_run):
             if begun:
                 sweep = _same(sweep, composing, cfg, space, method)
                 order = [
@@ -129,6 +136,11 @@ def _taken_up(cfg: DictConfig, given: SweepCommand) -> tuple[DictConfig, SweepCo
             valid=f"resume={sweep.name} alone, or with {', '.join(CHANGEABLE)}",
             fix="to add values, the whole command with "
             f"sweep.name={sweep.name}: python -m mmdl sweep {' '.join(sweep.command)}",
+        )
+    if any(REDACTED in word for word in sweep.command):
+        raise UserError(
+            f"resume={sweep.name}: its command held a secret, which no file keeps",
+            valid="the whole command, as it began the sweep",
         )
     keys = [word.partition("=")[0] for word in (*allowed, *free)]
     words = [word for word in sweep.command if word.partition("=")[0] not in (*keys, "dry_run", "run.root")]
@@ -217,7 +229,7 @@ def _sweep(
 ) -> Sweep:
     """The sweep that the command line describes, without trials."""
     definition = {
-        "overrides": sorted(word for word in command.fixed if not _is_free(word)),
+        "overrides": sorted(redact_argument(word) for word in command.fixed if not _is_free(word)),
         "space": {dimension.name: dimension.described() for dimension in space},
         **method.definition(),
     }
@@ -303,71 +315,3 @@ def _write(opened: OpenedSweep, configs: Mapping[tuple[str, ...], DictConfig]) -
 def _devices(configs: Mapping[tuple[str, ...], DictConfig]) -> int:
     found = str(next(iter(configs.values())).trainer.devices)
     return int(found) if found.isdigit() and int(found) else 1
-
-
-@contextmanager
-def _alone(folder: Path, *, writes: bool) -> Iterator[None]:
-    """Hold the lock of a sweep.
-
-    Raises:
-        UserError: if another process trains it.
-    """
-    if not writes:
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            _lock(handle)
-        except BlockingIOError as error:
-            pid = os.read(handle, 20).decode(errors="replace").strip()
-            raise UserError(
-                f"the sweep {folder.name!r} is being trained by the process {pid or '?'}",
-                valid="one process a sweep, with sweep.jobs=N for several trials at a time",
-                fix=f"kill -TERM {pid} to stop it" if pid else "",
-            ) from error
-        os.truncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int) -> None:
-    """Take a lock; `ls sweeps` looks at it for a moment."""
-    for _ in range(5):
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.1)
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def dry_run_lines(opened: OpenedSweep) -> list[str]:
-    """What would be trained.
-
-    Args:
-        opened: The sweep.
-    """
-    sweep, method = opened.sweep, opened.method
-    lines = [f"sweep {sweep.name} ({method.method}), chosen by {sweep.monitor} ({sweep.mode})"]
-    if method.method == "grid":
-        begun = any(trial.attempts for trial in sweep.trials)
-        cells = [
-            (t.run, (t.state if t.attempts else "waiting") if begun else "", t.shown) for t in sweep.trials
-        ]
-        widths = [max(len(cell[column]) for cell in cells) for column in (0, 1)]
-        lines += [
-            "  ".join(["", run.ljust(widths[0]), *([state.ljust(widths[1])] if begun else []), shown])
-            for run, state, shown in cells
-        ]
-    else:
-        lines += [f"  {dimension.name}={dimension.text}" for dimension in opened.space]
-    lines.append(f"{method.total(sweep)} trials; each is: python -m mmdl {' '.join(_example(opened))}")
-    return lines
-
-
-def _example(opened: OpenedSweep) -> list[str]:
-    trial = Trial(1, f"{opened.sweep.name}-1", [dimension.first for dimension in opened.space])
-    return opened.words(trial)

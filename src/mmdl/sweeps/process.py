@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mmdl.runs.folder import RunFolder
+from mmdl.runs.redact import redact_argument
 
 PROGRAM = (sys.executable, "-m", "mmdl")
 """What trains a trial."""
@@ -83,7 +84,8 @@ class TrialProcess:
                 return False
             self.refused_file.unlink(missing_ok=True)
             with self.log.open("ab") as log:
-                log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} mmdl {' '.join(words)}\n".encode())
+                shown = " ".join(redact_argument(word) for word in words)
+                log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} mmdl {shown}\n".encode())
                 log.flush()
                 # In a session of its own: Ctrl-C reaches the sweep only, which passes it on once.
                 self._process = subprocess.Popen(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mmdl.runs.durations import duration
 from mmdl.runs.folder import RunFolder
+from mmdl.runs.redact import redact_argument
 from mmdl.runs.seeds import SeedGroup
 from mmdl.runs.sweeps import runs_of
 from mmdl.sweeps.progress import figure_of
@@ -154,5 +155,7 @@ def _best(sweep: Sweep, row: Row, group: SeedGroup, command: Sequence[str]) -> l
     words = [*command, *row.overrides]
     if group.runs and any(word.startswith("seed=") for word in row.trials[0].overrides):
         words.append(f"seed={group.seeds[0]}")
-    lines.append(f"train it     {shlex.join(['python', '-m', 'mmdl', 'train', *words])}")
+    lines.append(
+        f"train it     {shlex.join(['python', '-m', 'mmdl', 'train', *map(redact_argument, words)])}"
+    )
     return lines

@@ -134,7 +134,8 @@ class Runner:
         run = RunFolder(self.root, trial.run)
         process = TrialProcess(self.sweep.folder, run)
         slot = next(number for number in range(self.method.jobs) if number not in self._places)
-        if run.exists:  # whatever it has saved counts; without a checkpoint it begins anew
+        resumed = run.exists
+        if resumed:  # whatever it has saved counts; without a checkpoint it begins anew
             words = ["train", *self.flags, f"resume={run.id}", f"run.root={self.root}"]
         else:
             words = self.words(trial)
@@ -148,7 +149,7 @@ class Runner:
         trial.pid = process.pid
         self._places[slot] = _Place(trial, process)
         self.sweep.save()
-        self.lines.started(trial, resumed=run.exists, adopted=not started)
+        self.lines.started(trial, resumed=resumed, adopted=not started)
 
     def _environment(self, slot: int) -> dict[str, str]:
         found = clean_environment(os.environ)

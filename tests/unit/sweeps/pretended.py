@@ -1,7 +1,8 @@
 """Pretends to be `mmdl train`, in 0.1 s: leaves a run folder as a training does. Given to the sweep as its program.
 
-What a run shall do stands in `plan.json` in the current folder: run id -> {"steps", "fail", "kill", "refuse"}; a
-number counts the starts for which it holds. Every start is noted in `starts.jsonl`.
+What a run shall do stands in `plan.json` in the current folder: run id -> {"steps", "wait", "fail", "kill",
+"refuse"}; a number counts the starts for which it holds, and who is to wait has its last step when there is a file
+`go`. Every start is noted in `starts.jsonl`.
 """
 
 import json
@@ -55,6 +56,8 @@ def main():
     value, steps = value_of(words), plan.get("steps", 2)
     while step < steps and not stopped:
         time.sleep(STEP_S)
+        if plan.get("wait") and step == steps - 1 and not Path("go").exists():
+            continue
         step += 1
         with (folder / "metrics.jsonl").open("a") as handle:
             handle.write(json.dumps({"step": step, "val/accuracy": value * step / steps}) + "\n")

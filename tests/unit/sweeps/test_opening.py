@@ -61,6 +61,7 @@ def test_another_definition_under_the_same_name_is_refused_saying_what_differs(s
     assert sweeps.started == ["lr-1", "lr-2"]
 
 
+@pytest.mark.slow
 def test_a_changed_config_file_beneath_a_sweep_is_named(sweeps, capsys):
     own = sweeps.folder / "conf" / "optimizer" / "mine.yaml"
     own.parent.mkdir(parents=True)
@@ -108,6 +109,7 @@ def test_a_space_may_stand_in_a_file(sweeps):
     ]
 
 
+@pytest.mark.slow
 def test_the_same_command_finds_its_sweep_without_a_name(sweeps):
     base = ("+experiment=mnist", "data=digits", "logger=none")
     sweeps.here("optimizer.lr=0.1,0.01", base=base)
@@ -160,12 +162,15 @@ def test_a_study_keeps_its_space_and_its_draws(tmp_path):
         check_same(*sweeps, None, allow_changes=True)
 
 
-@pytest.mark.slow
-def test_secrets_are_in_no_file(sweeps):
-    sweeps.here("seed=0,1", "+data.api_key=hush,hush2", "--dry-run")
-    assert sweeps.here("seed=0,1", "logger=none", "+logger.wandb.api_key=hush") in (0, 2)
-    for path in (sweeps.root / "sweeps").rglob("*"):
-        assert not path.is_file() or path.suffix == ".log" or "hush" not in path.read_text(errors="replace")
+def test_secrets_are_in_no_file(sweeps, capsys):
+    assert sweeps.here("seed=choice(0)", "+logger.wandb.api_key=hush") == 0
+    assert "+logger.wandb.api_key=hush" in sweeps.starts[0]["words"]
+    files = [path for path in (sweeps.root / "sweeps").rglob("*") if path.is_file()]
+    assert "lr-1.log" in [path.name for path in files]
+    assert not [path for path in files if "hush" in path.read_text(errors="replace")]
+    assert "hush" not in "".join(capsys.readouterr())
+    assert sweeps.here("resume=lr", base=()) == 2
+    assert "held a secret" in capsys.readouterr().err
 
 
 def test_sweeps_are_found_by_name_path_and_file(sweeps):

@@ -1,11 +1,14 @@
-import json
 import signal
 from pathlib import Path
 
 import pytest
 
 from mmdl.commands.ls import main
+from mmdl.errors import UserError
 from mmdl.runs.sweeps import sweep_runs
+from mmdl.sweeps.lock import alone
+from mmdl.sweeps.process import is_held
+from mmdl.sweeps.progress_lines import ProgressLines
 
 from .conftest import wait_for
 
@@ -61,6 +64,7 @@ def test_what_fails_does_not_end_the_sweep_and_is_trained_again_by_the_next_star
     assert [trial.state for trial in sweeps.trials] == ["failed", "finished"]
     assert sweeps.started == ["lr-1", "lr-1", "lr-2"]
     assert sweeps.here("resume=lr", base=()) == 0
+    assert capsys.readouterr().err.count("(continued)") == 1
     assert sweeps.started == ["lr-1", "lr-1", "lr-2", "lr-1"]
     assert [trial.state for trial in sweeps.trials] == ["finished", "finished"]
 
@@ -91,14 +95,15 @@ def test_trials_at_a_time_share_the_threads_and_gpus_and_inherit_no_rank(sweeps,
     assert found["lr-2"]["CUDA_VISIBLE_DEVICES"] == "1"
 
 
-def test_a_sweep_that_trains_already_is_not_trained_by_another(sweeps, capsys):
-    import fcntl
-
-    sweeps.here("optimizer.lr=0.1,0.01", "seed=0")
-    with (sweeps.root / "sweeps" / "lr" / ".lock").open() as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        assert sweeps.here("optimizer.lr=0.1,0.01", "seed=0") == 2
-    assert "is being trained by the process" in capsys.readouterr().err
+def test_a_sweep_that_trains_already_is_not_trained_by_another(tmp_path):
+    with (
+        alone(tmp_path / "lr", writes=True),
+        pytest.raises(UserError, match="is being trained by the process"),
+        alone(tmp_path / "lr", writes=True),
+    ):
+        pass
+    with alone(tmp_path / "lr", writes=True):
+        pass
 
 
 def test_runs_of_other_origin_are_not_touched(sweeps, capsys):
@@ -127,27 +132,33 @@ def test_a_signal_stops_the_trials_with_a_checkpoint_and_says_how_to_go_on(sweep
     assert [trial.state for trial in sweeps.trials] == ["finished"] * 3
 
 
-def test_a_killed_sweep_finds_the_trial_that_still_runs(sweeps, capsys):
-    sweeps.plan(n1={"steps": 60}, n2={"steps": 1})
-    process = sweeps.begin("optimizer.lr=0.1,0.01")
-    wait_for(lambda: (sweeps.root / "lr-1" / "checkpoint").exists())
-    process.kill()
-    process.communicate()
-    assert json.loads((sweeps.root / "lr-1" / "status.json").read_text())["status"] == "running"
-    assert sweeps.here("optimizer.lr=0.1,0.01") == 0
-    assert "runs since an earlier start" in capsys.readouterr().err
-    assert sweeps.started == ["lr-1", "lr-2"]
-    assert [(trial.state, trial.attempts) for trial in sweeps.trials] == [("finished", 1), ("finished", 1)]
-
-
-def test_what_has_finished_after_the_sweep_was_killed_is_not_trained_again(sweeps):
-    sweeps.plan(n1={"steps": 10})
+def killed_in_the_first_trial(sweeps):
+    sweeps.plan(n1={"wait": True})
     process = sweeps.begin("optimizer.lr=0.1,0.01")
     wait_for(lambda: (sweeps.root / "lr-1" / "checkpoint").exists())
     process.kill()
     process.communicate()
     assert sweeps.trials[0].state == "running"
-    wait_for(lambda: (sweeps.root / "lr-1" / "summary.json").exists())
+
+
+def test_a_killed_sweep_finds_the_trial_that_still_runs(sweeps, monkeypatch):
+    killed_in_the_first_trial(sweeps)
+    adopted = []
+    monkeypatch.setattr(
+        ProgressLines,
+        "started",
+        lambda self, trial, **how: (adopted.append((trial.run, how["adopted"])), Path("go").touch()),
+    )
+    assert sweeps.here("optimizer.lr=0.1,0.01") == 0
+    assert adopted == [("lr-1", True), ("lr-2", False)]
+    assert sweeps.started == ["lr-1", "lr-2"]
+    assert [(trial.state, trial.attempts) for trial in sweeps.trials] == [("finished", 1), ("finished", 1)]
+
+
+def test_what_has_finished_after_the_sweep_was_killed_is_not_trained_again(sweeps):
+    killed_in_the_first_trial(sweeps)
+    (sweeps.folder / "go").touch()
+    wait_for(lambda: not is_held(sweeps.root / "sweeps" / "lr" / "locks" / "lr-1.lock"))
     assert sweeps.here("optimizer.lr=0.1,0.01") == 0
     assert sweeps.started == ["lr-1", "lr-2"]
     assert [trial.state for trial in sweeps.trials] == ["finished", "finished"]

@@ -134,6 +134,7 @@ def test_nested_groups_are_named_with_dots_and_what_has_no_name_for_wandb_is_sai
     assert not (tmp_path / "wandb_sweep.yaml").exists()
 
 
+@pytest.mark.slow
 def test_runs_of_a_sweep_are_one_group_of_the_tracker(sweeps):
     assert (
         sweeps.here(
