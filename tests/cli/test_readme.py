@@ -23,6 +23,8 @@ NOT_RUN = {
     "+experiment=clip_finetune": "likewise",
     "torchrun ": "starts processes of its own: tests/faults/test_torchrun.py runs it",
     "srun ": "needs a Slurm: tests/slurm runs it",
+    "review --serve": "runs until it is ended: tests/e2e/test_served_list.py runs it",
+    "wandb leet run": "takes the whole terminal: tests/e2e/test_wandb.py reads the same file by wandb leet inspect",
     "benchmarks/": "minutes, and their figures are of a quiet machine: tests/cli/test_benchmarks.py starts them",
 }
 
@@ -56,6 +58,7 @@ def made_quick(command, fixtures):
 PARTS = {
     "classification": ("The course, seen and run", "Image classification"),
     "contrastive": ("Images and text",),
+    "review": ("Review runs",),
 }
 """Sections whose commands are run by a process of their own: each part begins with a training of its own."""
 
@@ -112,6 +115,9 @@ def test_every_command_of_the_readme(part, repo, tmp_path, monkeypatch, capsys):
                 compose("train", shlex.split(words)[1:])
             continue
         words = shlex.split(made_quick(command, fixtures))
+        if words[1].startswith("scripts/"):
+            subprocess.run([sys.executable, str(repo / words[1]), *words[2:]], check=True)
+            continue
         assert words[:3] == ["python", "-m", "mmdl"], command
         if any(
             word.startswith("trainer.devices=") for word in words
