@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -24,7 +25,7 @@ NOT_RUN = {
     "torchrun ": "starts processes of its own: tests/faults/test_torchrun.py runs it",
     "srun ": "needs a Slurm: tests/slurm runs it",
     "review --serve": "runs until it is ended: tests/e2e/test_served_list.py runs it",
-    "wandb leet run": "takes the whole terminal: tests/e2e/test_wandb.py reads the same file by wandb leet inspect",
+    "wandb leet runs": "takes the whole terminal; wandb leet inspect, which is run, reads the same file",
     "benchmarks/": "minutes, and their figures are of a quiet machine: tests/cli/test_benchmarks.py starts them",
 }
 
@@ -117,6 +118,9 @@ def test_every_command_of_the_readme(part, repo, tmp_path, monkeypatch, capsys):
         words = shlex.split(made_quick(command, fixtures))
         if words[1].startswith("scripts/"):
             subprocess.run([sys.executable, str(repo / words[1]), *words[2:]], check=True)
+            continue
+        if words[0] == "wandb":
+            subprocess.run([str(Path(sys.executable).with_name("wandb")), *words[1:]], check=True)
             continue
         assert words[:3] == ["python", "-m", "mmdl"], command
         if any(
