@@ -24,7 +24,7 @@ MOMENTS = {
     "first checkpoint": ("checkpoint", 0, None),
     "second checkpoint": ("checkpoint", 1, 2),
     "best checkpoint": ("best", 1, 12),
-    "line of metrics": ("line", 1, 12),
+    "line of metrics": ("line", 3, 12),
     "final weights": ("weights", 0, 14),
     "predictions": ("predictions", 0, 14),
     "summary": ("summary", 0, 14),
