@@ -191,7 +191,7 @@ def test_a_zoom_brings_the_points_that_were_left_out(server, root, open_list):
     kept = path.read_text()
     path.write_text("\n".join(lines) + "\n")
     page = open_list(server, "/#run=run-2")
-    chart = "document.querySelector('.panel-cell').chart"
+    chart = "document.querySelector('.panel-cell')?.chart"
     page.wait_for_function(f"() => {chart}?.plot")
     few = page.evaluate(f"{chart}.curves[0].steps.length")
     assert few <= 700

@@ -53,11 +53,11 @@ def run_server(root: Path, port: int | None, open_browser: bool) -> None:
     server = uvicorn.Server(config)
     end = server.handle_exit
 
-    def end_at_once(number: int, frame: FrameType | None) -> None:
+    def end_at_once(sig: int, frame: FrameType | None) -> None:
         server.force_exit = True  # a review that is being made is not waited for
-        end(number, frame)
+        end(sig, frame)
 
-    server.handle_exit = end_at_once  # type: ignore[method-assign]
+    setattr(server, "handle_exit", end_at_once)  # noqa: B010
     server.run(sockets=[listening])
 
 
