@@ -217,7 +217,13 @@ def test_the_evaluation_is_a_run_of_its_own_in_the_group_of_the_training(
     logged, run_command, offline_run, monkeypatch
 ):
     run, _ = logged
-    for name in ("DATA_DIR", "CACHE_DIR", "SILENT", "MODE", "SERVICE"):  # set by the logger, for this run only
+    for name in (
+        "DATA_DIR",
+        "CACHE_DIR",
+        "SILENT",
+        "MODE",
+        "SERVICE",
+    ):  # set by the logger, for this run only
         monkeypatch.setenv(f"WANDB_{name}", "offline")
         monkeypatch.delenv(f"WANDB_{name}")
     monkeypatch.chdir(run.parent.parent)

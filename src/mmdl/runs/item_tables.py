@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmdl.review.images import item_images
-from mmdl.runs.item_records import kind_of
+from mmdl.runs.item_records import image_key, kind_of
 
 MOST_ROWS = 100
 MOST_BYTES = 16_000_000
@@ -94,7 +94,7 @@ Table = Callable[[Sequence[Record], Mapping[str, Path]], ItemTable]
 
 def _table(make: Table, records: Sequence[Record], images: Mapping[str, Path]) -> ItemTable:
     """A table of records whose image the run has kept, where it has kept any: the worst mistakes are among them."""
-    pictured = [record for record in records if str(record.get("image", record.get("id"))) in images]
+    pictured = [record for record in records if image_key(record) in images]
     return within_limits(make(pictured or records, images))
 
 
@@ -156,7 +156,7 @@ def _classification(records: Sequence[Record], images: Mapping[str, Path]) -> It
     columns = ["image", "label", "prediction", "confidence", "top", "correct", "id"]
     rows = [
         [
-            _picture(images, record.get("id")),
+            _picture(images, image_key(record)),
             record.get("label"),
             record.get("prediction"),
             _confidence(record),
@@ -273,7 +273,7 @@ def _generic(records: Sequence[Record], images: Mapping[str, Path]) -> ItemTable
     columns = list(dict.fromkeys(key for record in records[:MOST_ROWS] for key in record))
     rows = [
         [
-            _picture(images, record.get("image") or record.get("id")),
+            _picture(images, image_key(record)),
             *(_plain(record.get(key)) for key in columns),
         ]
         for record in _spread(records, MOST_ROWS)

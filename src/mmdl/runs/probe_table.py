@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmdl.review.images import item_images
+from mmdl.runs.item_records import image_key
 from mmdl.runs.item_tables import ItemTable, Picture, Record, read_records, within_limits
 
 MOST_ROWS = 32
@@ -39,7 +40,7 @@ def probe_table(folder: Path) -> ItemTable | None:
     images = item_images(folder, _split(probe / "index.json"))
     rows = [
         [
-            Picture(path) if (path := images.get(str(record.get("image", record.get("id"))))) else None,
+            Picture(path) if (path := images.get(str(image_key(record)))) else None,
             str(record.get("question") or record.get("query") or record.get("id")),
             _reference(record),
             *(_said(column.get(key)) for column in said),
