@@ -142,6 +142,10 @@ def _taken_up(cfg: DictConfig, given: SweepCommand) -> tuple[DictConfig, SweepCo
             f"resume={sweep.name}: its command held a secret, which no file keeps",
             valid="the whole command, as it began the sweep",
         )
+    if Path(sweep.cwd) != Path.cwd():
+        log.warning(
+            "%-12s begun in %s: relative paths and its conf/ are looked for here", "folder", sweep.cwd
+        )
     keys = [word.partition("=")[0] for word in (*allowed, *free)]
     words = [word for word in sweep.command if word.partition("=")[0] not in (*keys, "dry_run", "run.root")]
     words = [word for word in words if not word.startswith("sweep.name=")]

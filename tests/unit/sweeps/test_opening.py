@@ -84,7 +84,7 @@ def test_resume_takes_the_settings_of_the_course_and_nothing_else(sweeps, capsys
 
 
 @pytest.mark.slow
-def test_a_sweep_is_continued_from_another_folder(sweeps, tmp_path, monkeypatch):
+def test_a_sweep_is_continued_from_another_folder(sweeps, tmp_path, monkeypatch, capsys):
     sweeps.plan(n2={"fail": 2})
     assert sweeps.here("optimizer.lr=0.1,0.01") == 2
     elsewhere = tmp_path / "elsewhere"
@@ -93,6 +93,7 @@ def test_a_sweep_is_continued_from_another_folder(sweeps, tmp_path, monkeypatch)
     assert sweeps.here(f"resume={sweeps.root}/sweeps/lr", base=()) == 0
     assert [trial.state for trial in sweeps.trials] == ["finished", "finished"]
     assert not (elsewhere / "runs").exists()
+    assert f"begun in {sweeps.folder}: relative paths" in capsys.readouterr().err
 
 
 def test_a_space_may_stand_in_a_file(sweeps):
