@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mmdl.errors import UserError
+from mmdl.review.curve_lines import parsed
 from mmdl.review.quantities import ordered
 from mmdl.review.serve.curve_store import CurveStore
 from mmdl.review.serve.guard import Guard
@@ -49,18 +51,17 @@ class Server:
         self.listing = Listing(root)
         self.curves = CurveStore()
         self.reviews = Reviews(root, made_page)
-        self.readers = Workers(4)
+        self.readers = Workers(max(2, min(4, os.cpu_count() or 1)))
         self.makers = Workers(1)
         self.assets = {
             path.relative_to(ASSETS).as_posix(): path
             for path in ASSETS.rglob("*")
             if path.suffix in (".js", ".css", ".html")
         }
-        self.readers.submit(self._warm)
-
-    def _warm(self) -> None:
-        self.listing.refresh()
-        import pyarrow.json  # noqa: F401 - the first curve need not wait for it
+        self.readers.submit(
+            lambda: parsed(b'{"step": 1}\n')
+        )  # what it imports is there before the first curve
+        self.readers.submit(self.listing.refresh)
 
     async def page(self, request: Request) -> Response:
         """The list page."""
