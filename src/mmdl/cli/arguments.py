@@ -58,8 +58,8 @@ def flags_as_overrides(verb: str, words: Sequence[str]) -> list[str]:
 
     >>> flags_as_overrides("submit", ["+experiment=vqa", "--dry-run"])
     ['+experiment=vqa', 'dry_run=true']
-    >>> flags_as_overrides("sweep", ["--jobs", "2", "seed=0,1"])
-    ['sweep.jobs=2', 'seed=0,1']
+    >>> flags_as_overrides("sweep", ["--jobs", "2", "seed=0,1", "-m"]), flags_as_overrides("search", [""])
+    (['sweep.jobs=2', 'seed=0,1'], [''])
     """
     own = OWN_FLAGS.get(verb, {})
     found: list[str] = []
@@ -69,7 +69,7 @@ def flags_as_overrides(verb: str, words: Sequence[str]) -> list[str]:
         override = own.get(flag, word)
         if override.endswith("=") and flag in own:
             override += value if sign else next(pending, "")
-        found += [override] if override else []
+        found += [override] if override or not word else []  # an empty word is the user's
     return found
 
 
