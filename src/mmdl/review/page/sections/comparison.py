@@ -171,10 +171,10 @@ def _items(found: Comparison, pair: str, name: str, columns: Mapping[str, str]) 
 
 
 def _runs(found: Comparison) -> tuple[str, str]:
-    """The run whose colour stands for each of the two; a baseline of the first run has none."""
+    """The run whose colour stands for each of the two; a baseline that the first run has too has none."""
     first = found.first_runs[0] if found.first_runs else ""
     second = found.second_runs[0] if found.second_runs else ""
-    return first, "" if second == first else second
+    return first, "" if first in found.second_runs else second
 
 
 def _marks(found: Comparison) -> tuple[str, str]:
