@@ -6,8 +6,10 @@ import faulthandler
 import logging
 import os
 import socket
+import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,10 @@ class Watchdog(Callback):
         with path.open("w") as file:
             file.write(f"{title}; rank {self._rank}, process {os.getpid()} on {socket.gethostname()}\n\n")
             file.writelines(f"begun, not ended: {line}\n" for line in pending_collectives())
+            file.flush()
+            # The main thread first: of more than 100 threads faulthandler leaves out the oldest.
+            main = sys._current_frames().get(threading.main_thread().ident or 0)
+            file.writelines(["Main thread:\n", *traceback.format_stack(main), "\n"])
             file.flush()
             faulthandler.dump_traceback(file, all_threads=True)
             for process, text in worker_stacks.stacks().items():

@@ -183,8 +183,10 @@ def wandb_logger(
         tags=tags,
     )
     # Images of an offline table would otherwise lie outside the run folder (wandb #4611).
-    os.environ.setdefault("WANDB_DATA_DIR", str(Path(dir) / "wandb" / "data"))
-    os.environ.setdefault("WANDB_CACHE_DIR", str(Path(dir) / "wandb" / "cache"))
+    # Absolute: W&B's service is one for all runs of a process, and keeps the directory that it was started in.
+    folder = Path(dir).absolute()
+    os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb" / "data"))
+    os.environ.setdefault("WANDB_CACHE_DIR", str(folder / "wandb" / "cache"))
     for variable in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):
         Path(os.environ[variable]).mkdir(parents=True, exist_ok=True)
     is_off = offline is None and os.environ.get("WANDB_MODE", "").lower() == "disabled"
@@ -199,7 +201,7 @@ def wandb_logger(
         name=filed.name,
         id=wandb_id(run_id),
         resume="allow",
-        save_dir=dir,
+        save_dir=str(folder),
         offline=reason is not None,
         group=filed.group,
         job_type=filed.job_type,

@@ -34,6 +34,20 @@ def test_a_dump_shows_every_thread(tmp_path):
     assert "test_a_dump_shows_every_thread" in text
 
 
+def test_a_dump_of_many_threads_has_the_main_one(tmp_path):
+    enough = threading.Event()
+    threads = [threading.Thread(target=enough.wait) for _ in range(120)]
+    for thread in threads:
+        thread.start()
+    try:
+        Watchdog(str(tmp_path)).dump(tmp_path / "dump.txt", "60 s without progress")
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+    assert "test_a_dump_of_many_threads_has_the_main_one" in (tmp_path / "dump.txt").read_text()
+
+
 @pytest.mark.parametrize("name", ["factor", "floor_s", "abort_after_minutes"])
 def test_numbers_are_positive(tmp_path, name):
     with pytest.raises(UserError, match=f"callbacks.watchdog.{name}=0"):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+Calls = queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
 class Workers:
@@ -23,19 +25,10 @@ class Workers:
     """
 
     def __init__(self, count: int) -> None:
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._calls: Calls = queue.SimpleQueue()
         for _ in range(count):
-            threading.Thread(target=self._work, daemon=True).start()
-
-    def _work(self) -> None:
-        while True:
-            future, call = self._calls.get()
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
-                future.set_exception(error)
+            threading.Thread(target=_work, args=(self._calls,), daemon=True).start()
+            weakref.finalize(self, self._calls.put, None)
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
         """Run a call in one of the threads."""
@@ -46,3 +39,16 @@ class Workers:
     async def run(self, call: Callable[[], T]) -> T:
         """The result of a call, while the event loop goes on."""
         return await asyncio.wrap_future(self.submit(call))
+
+
+def _work(calls: Calls) -> None:
+    """Take calls until there is nobody left who could give one."""
+    while (taken := calls.get()) is not None:
+        future, call = taken
+        if not future.set_running_or_notify_cancel():
+            continue
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is awaited
+            future.set_exception(error)
+        del taken, future, call  # what was asked for is not kept until the next call

@@ -1,0 +1,29 @@
+"""Calls run in threads that end with whoever uses them."""
+
+import gc
+import threading
+import time
+
+import pytest
+
+from mmdl.review.serve.workers import Workers
+
+
+def test_results_and_errors_reach_the_caller():
+    workers = Workers(2)
+    assert workers.submit(lambda: 6 * 7).result(timeout=10) == 42
+    with pytest.raises(ZeroDivisionError):
+        workers.submit(lambda: 1 / 0).result(timeout=10)
+    assert workers.submit(lambda: "goes on").result(timeout=10) == "goes on"
+
+
+def test_threads_end_with_their_workers():
+    before = threading.active_count()
+    workers = Workers(3)
+    assert threading.active_count() == before + 3
+    del workers
+    gc.collect()
+    end = time.monotonic() + 10
+    while threading.active_count() > before:
+        assert time.monotonic() < end
+        time.sleep(0.01)
