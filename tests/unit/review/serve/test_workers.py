@@ -2,7 +2,6 @@
 
 import gc
 import threading
-import time
 
 import pytest
 
@@ -18,12 +17,12 @@ def test_results_and_errors_reach_the_caller():
 
 
 def test_threads_end_with_their_workers():
-    before = threading.active_count()
+    before = set(threading.enumerate())  # others may end meanwhile
     workers = Workers(3)
-    assert threading.active_count() == before + 3
+    own = set(threading.enumerate()) - before
+    assert len(own) == 3
     del workers
     gc.collect()
-    end = time.monotonic() + 10
-    while threading.active_count() > before:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    for thread in own:
+        thread.join(timeout=10)
+        assert not thread.is_alive()
