@@ -117,9 +117,9 @@ class TrainLog(Callback):
     ) -> None:
         """Remember the interval; drop from `metrics.jsonl` what was logged after the checkpoint, and is again."""
         self._loaded = checkpoint.get(LOG_KEY)
-        if self._loaded is not None:
-            self._counts_all = "totals" in self._loaded  # older versions did not save them
-            self.totals = Totals(**self._loaded.get("totals", {}))
+        totals = (self._loaded or {}).get("totals")
+        self._counts_all = totals is not None  # older versions did not save them
+        self.totals = Totals(**(totals or {}))
         for logger in trainer.loggers:
             if isinstance(logger, JsonlLogger) and trainer.is_global_zero and self._loaded is not None:
                 logger.rewind(self._loaded["size"])

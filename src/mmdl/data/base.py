@@ -294,14 +294,17 @@ class DataModule(pl.LightningDataModule):
         assert trainer is not None
         self._start = (state_dict["epoch"], state_dict["batch"])
         accumulated: int = trainer.accumulate_grad_batches
-        before = state_dict["global_batch"], state_dict["accumulated"]
+        # earlier versions did not save all of these
+        before = state_dict["global_batch"], state_dict.get("accumulated", accumulated)
         if before == (self.batch_size * trainer.world_size, accumulated):
-            moved = state_dict["moved"]
+            moved = state_dict.get("moved")
             self.moved = None if moved is None else Moved(*moved)._replace(shift=0)
             return
         batch = min(sampler.batch_at(place), len(sampler) - 1) // accumulated * accumulated
         self._start = (state_dict["epoch"], batch)
-        self.moved = Moved(*self._start, state_dict["steps"], batch - state_dict["batch"])
+        self.moved = Moved(
+            *self._start, state_dict.get("steps", trainer.global_step), batch - state_dict["batch"]
+        )
         if trainer.is_global_zero:
             log.warning(
                 "batches of %d samples in place of %d: the epoch goes on at sample %d of %d; %d are seen again",

@@ -28,7 +28,12 @@ def said_of_unfinished(runs: Sequence[RunView]) -> list[str]:
 def _said(run: RunView) -> str:
     if run.metric and run.metric in run.summary:
         return f"{run.id}: {run.metric} is not a number"
-    state = {"running": "is running", "killed": "was killed", "unknown": "is in an unknown state"}
+    state = {
+        "running": "is running",
+        "killed": "was killed",
+        "unknown": "is in an unknown state",
+        "failed": "failed",
+    }
     begun = (
         f"{run.id} {state.get(run.state, 'was ' + run.state if run.state != 'finished' else 'has finished')}"
     )

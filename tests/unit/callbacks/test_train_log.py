@@ -10,6 +10,8 @@ from torch import nn
 
 from mmdl.callbacks import train_log
 from mmdl.callbacks.train_log import TrainLog
+from mmdl.runs.checkpoint_files import newest_valid, read_checkpoint
+from mmdl.runs.checkpoint_io import AtomicCheckpointIO
 from mmdl.tasks.base import Task
 
 DIGITS = (
@@ -171,3 +173,27 @@ def test_the_loss_scale_of_float16_is_taken_off(fused):
     )
     log.on_before_optimizer_step(Trainer(MixedPrecision("16-mixed", "cpu", scaler=scaler)), layer, optimizer)
     assert float(log._norm) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("left", [(), ("step", "batches", "ranks", "size")], ids=["nothing", "an interval"])
+def test_a_run_that_an_older_version_began_goes_on_without_totals(tmp_path, run_command, launch, left):
+    """Its checkpoint knows less of the interval, and of what was accumulated; what was done before is not known."""
+    run_command("train", *DIGITS, f"run.root={tmp_path / 'runs'}")
+    run = tmp_path / "runs" / "x"
+    path = newest_valid(run / "checkpoints")
+    checkpoint = read_checkpoint(path)
+    log = checkpoint.pop(train_log.LOG_KEY)
+    if left:
+        checkpoint[train_log.LOG_KEY] = {name: log[name] for name in left}
+    [state] = [value for value in checkpoint.values() if isinstance(value, dict) and "place" in value]
+    for name in ("steps", "accumulated", "moved"):
+        del state[name]
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+    (run / "summary.json").unlink()
+    done = launch(tmp_path, ("train", "resume=x", "trainer.max_epochs=3", "allow_changes=true"))
+    assert done.code == 0, done.stderr
+    rows, summary = rows_of(run), json.loads((run / "summary.json").read_text())
+    assert rows[-1]["epoch"] == 2
+    assert "train/samples" not in rows[-1]
+    assert not [name for name in summary if name.startswith("cost/")]
+    assert summary["steps"]["value"] == rows[-1]["step"]
