@@ -195,7 +195,7 @@ def test_training_equals_that_of_ddp(start, tmp_path, words, extra):
         1e-3 if words is VQA else 1e-4,
         3e-4 if words is VQA else None,
     )
-    for name, tolerance in (("train/loss", 1e-4), ("train/grad_norm", 1e-3)):
+    for name, tolerance in (("train/loss", 1e-3), ("train/grad_norm", 1e-2)):
         logged = []
         for strategy in ("ddp", "fsdp2"):
             log = (tmp_path / strategy / "runs" / "r" / "metrics.jsonl").read_text().splitlines()

@@ -56,6 +56,10 @@ class Continuation(Callback):
             _renew(trainer, pl_module, self._position)
 
 
+KEPT = ("params", "fused", "foreach")
+"""What stays of a restored group: how its steps are computed is the strategy's."""
+
+
 def _begin_next_epoch(trainer: pl.Trainer) -> None:
     """Take a checkpoint from the end of an epoch for what it is where `max_steps` is set.
 
@@ -75,7 +79,7 @@ def _renew(trainer: pl.Trainer, task: Task, position: dict[str, int]) -> None:
     optimizer, _ = task.build_optimizer(task.total_steps())
     groups = trainer.optimizers[0].param_groups
     for group, made in zip(groups, optimizer.param_groups, strict=True):
-        group.update({name: value for name, value in made.items() if name != "params"})
+        group.update({name: value for name, value in made.items() if name not in KEPT})
     schedule: Any = trainer.lr_scheduler_configs[0].scheduler
     vars(schedule).update(position)
     with warnings.catch_warnings():
