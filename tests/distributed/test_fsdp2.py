@@ -217,7 +217,7 @@ def test_a_missing_shard_costs_the_newest_checkpoint_only(start, whole, copied):
     (newest / "__1_0.distcp").unlink()
     done = start(copied, "train", "resume=r")
     finished(done)
-    assert f"{newest} is damaged: __1_0.distcp is missing" in done.stderr
+    assert f"{newest.name} is damaged: __1_0.distcp is missing" in done.stderr
     assert "resuming     at step 7" in done.stderr
     one, other = weights(whole), weights(copied)
     assert all(torch.equal(value, other[name]) for name, value in one.items())

@@ -57,8 +57,11 @@ class FSDP2(ModelParallelStrategy):
             shard_model(model, mesh, self._policy(), self.reshard_after_forward)
 
     def _policy(self) -> MixedPrecisionPolicy:
-        """Under autocast weights are gathered in its dtype, which it would cast them to; gradients stay float32."""
-        if self.precision_plugin.precision != "bf16-mixed":
+        """Under autocast weights are gathered in its dtype, which it would cast them to; gradients stay float32.
+
+        Not on a CPU: its autocast leaves norms alone, which then meet float32 activations with weights of bfloat16.
+        """
+        if self.precision_plugin.precision != "bf16-mixed" or self.root_device.type == "cpu":
             return MixedPrecisionPolicy()
         return MixedPrecisionPolicy(
             param_dtype=torch.bfloat16, reduce_dtype=torch.float32, cast_forward_inputs=False
