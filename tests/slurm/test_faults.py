@@ -99,6 +99,7 @@ def test_node_death(lab, undisturbed, equal, proctrack):
     assert resumed(here.log()) == [EPOCH]  # of AT_STEP steps
 
 
+@SLOW
 @pytest.mark.parametrize("proctrack", ["cgroup"])
 def test_rank_death(lab, undisturbed, equal, proctrack):
     """One rank is killed in the second epoch: a start of all ranks follows, from the end of the first."""
