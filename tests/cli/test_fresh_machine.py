@@ -88,3 +88,15 @@ def test_no_suitable_python_is_said_clearly(repo, tmp_path):
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "3.11, 3.12 or 3.13" in done.stderr
+
+
+@pytest.mark.parametrize(("free", "code"), [(9_000_000, 0), (8_999_000, 2)])
+def test_a_full_disk_is_said_before_anything_is_installed(repo, tmp_path, free, code):
+    df = tmp_path / "df"
+    df.write_text(f"#!/bin/sh\necho Filesystem blocks Used Available\necho /dev/disk 1 1 {free} 1% /\n")
+    df.chmod(0o755)
+    script = f'source "{repo}/scripts/environment.sh"; PATH="{tmp_path}:$PATH"; _enough_disk /x 9000 "the environment"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    said = "not enough disk for the environment: 8999 MB free in /x, about 9000 MB needed"
+    assert (said in done.stderr) == (code == 2)
