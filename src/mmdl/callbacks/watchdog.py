@@ -30,6 +30,9 @@ LAST_WORDS_S = 20.0
 SLOW = 10.0
 """What has no median (the first steps, which compile; evaluators; saving) may take so many times the floor."""
 
+LEAST_S = 30.0
+"""Less than that in the first steps is never a hang."""
+
 EXIT_HUNG = 1
 
 log = logging.getLogger("mmdl")
@@ -72,6 +75,7 @@ class Watchdog(Callback):
         self.abort_after_s = None if abort_after_minutes is None else 60 * abort_after_minutes
         self._rank = 0
         self._deadline_s: float | None = None
+        self._patience_s = SLOW * floor_s
         self._stop: threading.Event | None = None
 
     # -- progress ---------------------------------------------------------------------------------------------------
@@ -79,9 +83,13 @@ class Watchdog(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Begin to watch."""
         self._rank = trainer.global_rank
-        if trainer.world_size > 1 and "nccl" in torch.distributed.get_backend_config():
+        if trainer.world_size > 1:
             timeout = collective_timeout().total_seconds()
-            self._deadline_s = max(timeout / 2, timeout - LAST_WORDS_S)
+            early = max(timeout / 2, timeout - LAST_WORDS_S)
+            # All ranks write their stacks before one of them gives up and ends the others.
+            self._patience_s = min(self._patience_s, max(early, LEAST_S))
+            if "nccl" in torch.distributed.get_backend_config():
+                self._deadline_s = early
         activity.enter("start-up")
         if self._stop is None:
             self._stop = threading.Event()
@@ -162,7 +170,7 @@ class Watchdog(Callback):
         repeated = "step" if seen.phase.startswith("waiting for the data") else seen.phase
         median = seen.median(repeated)
         if median is None:
-            return SLOW * self.floor_s
+            return self._patience_s
         return max(self.floor_s, self.factor * median)
 
     def _watch(self, stop: threading.Event, seen: Activity) -> None:

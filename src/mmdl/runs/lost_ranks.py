@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 import traceback
 from pathlib import Path
@@ -53,10 +54,13 @@ def lost_ranks(error: BaseException, folder: Path, again: str) -> UserError | No
             fix=fix,
         )
     waited = time.monotonic() - activity.since
+    # Of ranks elsewhere it is only known that they have closed no connection.
+    here = peers.known and all(host == socket.gethostname() for host, _ in peers.known)
+    live = "live" if here else "seem to live"
     return RunError(
         f"{where} has waited {waited:.0f} s for {' and '.join(others[:4])}"
         + (f" and {len(others) - 4} more" if len(others) > 4 else "")
-        + f", which live; the stacks of all ranks are in {folder}, that of this one is {path.name}",
+        + f", which {live}; the stacks of all ranks are in {folder}, that of this one is {path.name}",
         valid="a collective within strategy.timeout_minutes",
         fix=f"strategy.timeout_minutes=30 if a rank may be so slow; {fix}",
     )
@@ -76,7 +80,8 @@ def _address(text: str, others: list[str]) -> str:
 
 
 def _written(error: BaseException, folder: Path) -> Path:
-    path = folder / f"rank={peers.rank}-lost.txt"
+    # Under a scheduler each start of a job may lose its ranks; the next one must not take the stack of this one away.
+    path = folder / f"rank={peers.rank}-lost-{time.strftime('%m%d-%H%M%S')}.txt"
     folder.mkdir(parents=True, exist_ok=True)
     begun = "".join(f"begun, not ended: {line}\n" for line in pending_collectives())
     path.write_text(begun + "".join(traceback.format_exception(error)))

@@ -1,9 +1,11 @@
 import threading
 import time
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from mmdl.callbacks.watchdog import SLOW, Watchdog
+from mmdl.callbacks.watchdog import LAST_WORDS_S, LEAST_S, SLOW, Watchdog
 from mmdl.errors import UserError
 from mmdl.runs.activity import Activity
 from mmdl.runs.folder import RunFolder
@@ -24,6 +26,21 @@ def test_limits(tmp_path, monkeypatch):
     assert dog.limit(seen) == 200
     seen.enter("evaluators")
     assert dog.limit(seen) == SLOW * 60
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limit"), [(600, 600 - LAST_WORDS_S), (90, 70), (10, LEAST_S), (3600, SLOW * 60)]
+)
+def test_all_ranks_write_before_one_gives_up(tmp_path, monkeypatch, timeout, limit):
+    monkeypatch.setattr("mmdl.callbacks.watchdog.collective_timeout", lambda: timedelta(seconds=timeout))
+    monkeypatch.setattr("torch.distributed.get_backend_config", lambda: "cpu:gloo")
+    dog = Watchdog(str(tmp_path), floor_s=60)
+    trainer = SimpleNamespace(global_rank=1, world_size=2)
+    dog.setup(trainer, None, "fit")
+    try:
+        assert dog.limit(Activity()) == limit
+    finally:
+        dog.teardown(trainer, None, "fit")
 
 
 def test_a_dump_shows_every_thread(tmp_path):

@@ -36,7 +36,8 @@ def test_a_rank_that_is_gone_is_named(ranks, tmp_path, text):
     assert isinstance(error, UserError)
     assert f"rank 1 (process {ranks} on {os.uname().nodename}) has ended, and rank 0, in " in error.given
     assert "resume=r" in error.fix
-    assert text in (tmp_path / "rank=0-lost.txt").read_text()
+    [stack] = tmp_path.glob("rank=0-lost-*.txt")
+    assert text in stack.read_text()
 
 
 def test_a_rank_elsewhere_is_told_by_its_address(monkeypatch, tmp_path):
@@ -48,13 +49,20 @@ def test_a_rank_elsewhere_is_told_by_its_address(monkeypatch, tmp_path):
     assert "a rank on 198.51.100.2 has ended" in error.given
 
 
+def test_the_stack_of_an_earlier_start_stays(ranks, tmp_path, monkeypatch):
+    for clock in ("0102-030405", "0102-030910"):
+        monkeypatch.setattr("time.strftime", lambda form, clock=clock: clock)
+        lost_ranks(RuntimeError(CLOSED[0]), tmp_path, "python -m mmdl train resume=r")
+    assert len(list(tmp_path.glob("rank=0-lost-*.txt"))) == 2
+
+
 @pytest.mark.parametrize("text", LATE)
 def test_a_timeout_says_that_the_others_live(monkeypatch, tmp_path, text):
     here = (os.uname().nodename, os.getpid())
     monkeypatch.setattr(peers, "known", [here, ("h1", 7)])
     error = lost_ranks(RuntimeError(text), tmp_path, "python -m mmdl train resume=r")
     assert error is not None
-    assert "s for rank 1 (process 7 on h1), which live" in error.given
+    assert "s for rank 1 (process 7 on h1), which seem to live" in error.given
     assert "strategy.timeout_minutes=30" in error.fix
 
 
