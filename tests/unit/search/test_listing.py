@@ -52,7 +52,7 @@ def test_a_folder_that_cant_be_read_is_named(tmp_path, monkeypatch):
     scandir = os.scandir
 
     def refusing(place):
-        if place.endswith("secret"):
+        if str(place).endswith("secret"):
             raise PermissionError(13, "Permission denied", place)
         return scandir(place)
 
