@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, _utils
 from mmdl.data import worker_stacks
 from mmdl.data.sampler import IntArray
 from mmdl.data.socket_folder import short_socket_folder
+from mmdl.data.sure_fork import has_started, sure_fork
 from mmdl.data.watched_dataset import WatchedDataset, WorkerFailure
 from mmdl.data.worker_board import PLAIN, WorkerBoard, WorkerTask
 from mmdl.errors import RunError, UserError
@@ -80,6 +81,7 @@ class BatchLoader(DataLoader[Any]):
             pin_memory=pin_memory,
             timeout=min(1.0, worker_timeout_s / 4) if num_workers else 0,
             worker_init_fn=_begin_worker if num_workers else None,
+            multiprocessing_context=sure_fork() if num_workers else None,
             generator=generator,
         )
 
@@ -274,6 +276,7 @@ def _deaths_unheard() -> Iterator[None]:
 def _begin_worker(worker: int) -> None:
     end_with_parent()
     worker_stacks.answer()
+    has_started()
 
 
 def _innermost(stacks: str) -> str:
