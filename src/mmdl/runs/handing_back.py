@@ -6,6 +6,7 @@ import logging
 import signal
 import subprocess
 import threading
+import time
 from typing import Any
 
 from mmdl.errors import Preempted
@@ -20,6 +21,9 @@ TRACKER_S = 15.0
 
 RANKS_S = 60.0
 """How long to wait for a rank that has been asked to stop too."""
+
+OUTPUT_S = 1.0
+"""How long before the request for another start the last line is printed: Slurm then drops what is on its way."""
 
 KILLED = 255
 """The exit code that W&B shows as "killed"."""
@@ -96,6 +100,8 @@ def hand_back(run: RunFolder | None, stop: Preempted) -> None:
     if rank() == 0:
         saved = "before the first step" if stop.step is None else f"saved at step {stop.step}"
         log.info("%-12s by %s, %s", status_of(stop), stop.cause.name, saved)
+        if job is not None:
+            time.sleep(OUTPUT_S)
         requeued = job is not None and requeue(job, stop.cause)
         while _endings:
             _endings.pop().join(TRACKER_S)
