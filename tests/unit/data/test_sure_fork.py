@@ -31,13 +31,15 @@ def batches(workers=2, seed=1):
 
 @pytest.fixture
 def stuck(tmp_path, monkeypatch):
-    """`stuck(2)`: the next two forks of this process never return in the child."""
-    monkeypatch.setattr(sure_fork, "PATIENCE_S", 0.5)
+    """`stuck(2)`: the next two forks of this process never return in the child. Gives the children of all forks."""
+    monkeypatch.setattr(sure_fork, "PATIENCE_S", 1.5)
     fork = os.fork
+    children = []
 
     def told(count):
         for number in range(count):
             (tmp_path / str(number)).touch()
+        return children
 
     def forked():
         left = sorted(tmp_path.iterdir())
@@ -46,6 +48,7 @@ def stuck(tmp_path, monkeypatch):
         pid = fork()
         while pid == 0 and left:
             time.sleep(60)
+        children.append(pid)
         return pid
 
     monkeypatch.setattr("multiprocessing.popen_fork.os.fork", forked)
@@ -55,16 +58,14 @@ def stuck(tmp_path, monkeypatch):
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_stuck_process_is_replaced(stuck, caplog, count):
     undisturbed = batches()
-    before = set(multiprocessing.active_children())
-    stuck(count)
+    children = stuck(count)
     with caplog.at_level(logging.WARNING, "mmdl"):
         assert batches() == undisturbed
-    assert [record.message.split(",")[0] for record in caplog.records] == [
-        "a loader process was stuck in its fork"
-    ] * count
-    assert set(multiprocessing.active_children()) == before
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)  # nothing left, not even unread exit codes
+    replaced = [record for record in caplog.records if "was stuck in its fork" in record.message]
+    assert len(replaced) >= count  # and what a busy machine was too slow for
+    gc.collect()
+    assert len(children) == 2 * 2 + len(replaced)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]  # not even an unread exit code
 
 
 def test_where_none_starts_the_run_ends(stuck):
@@ -73,17 +74,22 @@ def test_where_none_starts_the_run_ends(stuck):
         batches(workers=1)
 
 
-def descriptors():
-    gc.collect()
-    return sum(place.exists() for place in Path("/proc/self/fd").iterdir())
+def test_no_pipe_is_left_open(stuck, monkeypatch):
+    made = []
+    pipe = os.pipe
 
+    def noted():
+        ends = pipe()
+        made.append(f"pipe:[{os.fstat(ends[0]).st_ino}]")
+        return ends
 
-def test_no_descriptor_is_left_open(stuck):
-    batches()
-    before = descriptors()
+    monkeypatch.setattr("multiprocessing.popen_fork.os.pipe", noted)
     stuck(1)
     batches()
-    assert descriptors() == before
+    gc.collect()
+    left = {place.resolve().name for place in Path("/proc/self/fd").iterdir()}
+    assert len(made) >= 9  # three a fork
+    assert not left & set(made)
 
 
 def test_other_ways_to_start_are_left_alone(monkeypatch):
