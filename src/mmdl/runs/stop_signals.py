@@ -103,7 +103,7 @@ def children_deaf() -> Iterator[None]:
 
 
 @atexit.register
-def _kill_deaf_children() -> None:
+def kill_deaf_children() -> None:
     """A loader worker that hangs would not hear the TERM with which Python ends it, and Python would wait for it."""
     left = [child for child in multiprocessing.active_children() if child.daemon]
     if left:

@@ -7,6 +7,8 @@ import gc
 
 import torch.distributed as dist
 
+from mmdl.runs.stop_signals import kill_deaf_children
+
 
 def leave_at_exit() -> None:
     """Let this process leave its group before the interpreter is taken down.
@@ -20,5 +22,7 @@ def leave_at_exit() -> None:
 
 def _leave() -> None:
     if dist.is_available() and dist.is_initialized() and dist.get_backend() == "gloo":
+        # A loader of a run that was stopped would wait for its processes, which hear nothing: 5 seconds for each.
+        kill_deaf_children()
         gc.collect()  # the reducers first
         dist.destroy_process_group()
